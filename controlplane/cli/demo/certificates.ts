@@ -1,0 +1,80 @@
+// Certificates made on the spot, for the demo and the tests: an authority that lives in memory, and what it issues.
+import "reflect-metadata";
+import { webcrypto } from "node:crypto";
+import { isIP } from "node:net";
+import * as x509 from "@peculiar/x509";
+
+const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
+const DAY_MS = 86_400_000;
+
+/** A certificate and its private key, in PEM. */
+export interface KeyedCertificate {
+  readonly certificate: string;
+  readonly privateKey: string;
+}
+
+export interface Authority {
+  /** The authority's own certificate, in PEM: what a client trusts. */
+  readonly certificate: string;
+  /**
+   * Issues a certificate for server and client use, valid from yesterday for the given days (negative: long expired).
+   * names are DNS names, wildcards, IP addresses or URIs; the first one is the common name too.
+   */
+  issue(names: readonly [string, ...string[]], options?: { readonly days?: number }): Promise<KeyedCertificate>;
+}
+
+/** Makes an authority whose key never leaves the process. */
+export async function createAuthority(name: string): Promise<Authority> {
+  const keys = await newKeys();
+  const root = await x509.X509CertificateGenerator.createSelfSigned({
+    name: `CN=${name}`,
+    keys,
+    signingAlgorithm: ALGORITHM,
+    ...validity(30),
+    extensions: [
+      new x509.BasicConstraintsExtension(true, undefined, true),
+      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+      await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+    ],
+  });
+  return {
+    certificate: root.toString("pem"),
+    async issue(names, { days = 30 } = {}) {
+      const own = await newKeys();
+      const issued = await x509.X509CertificateGenerator.create({
+        subject: `CN=${names[0]}`,
+        issuer: root.subject,
+        publicKey: own.publicKey,
+        signingKey: keys.privateKey,
+        signingAlgorithm: ALGORITHM,
+        ...validity(days),
+        extensions: [
+          new x509.SubjectAlternativeNameExtension(names.map((value) => ({ type: nameType(value), value }))),
+          new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth]),
+          await x509.AuthorityKeyIdentifierExtension.create(keys.publicKey),
+        ],
+      });
+      const privateKey = Buffer.from(await webcrypto.subtle.exportKey("pkcs8", own.privateKey));
+      return {
+        certificate: issued.toString("pem"),
+        privateKey: x509.PemConverter.encode(privateKey, "PRIVATE KEY"),
+      };
+    },
+  };
+}
+
+function newKeys() {
+  return webcrypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
+}
+
+function validity(days: number) {
+  const start = Date.now() - DAY_MS;
+  return days < 0
+    ? { notBefore: new Date(start - 2 * DAY_MS), notAfter: new Date(start - DAY_MS) }
+    : { notBefore: new Date(start), notAfter: new Date(start + (days + 1) * DAY_MS) };
+}
+
+function nameType(name: string): "ip" | "url" | "dns" {
+  if (isIP(name)) return "ip";
+  return name.includes("://") ? "url" : "dns";
+}

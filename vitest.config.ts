@@ -1,0 +1,15 @@
+// How the tests run: real Envoys on few cores, so two files at a time, and limits that only a hanging test meets.
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["test/**/*.test.ts"],
+    pool: "forks",
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    teardownTimeout: 20_000,
+    restoreMocks: true,
+    sequence: { hooks: "stack" },
+  },
+});
