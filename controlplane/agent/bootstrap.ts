@@ -1,0 +1,91 @@
+// A proxy's identity -> the bootstrap its Envoy starts with: envoy/bootstrap.yaml, filled in as data.
+import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
+import { parse } from "yaml";
+import { packagePath } from "./package-root.js";
+
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Who a proxy is; the control plane decides by it what the proxy gets. */
+export interface ProxyIdentity {
+  readonly role: "sidecar" | "router";
+  /** The workload instance, as a pod's name. */
+  readonly name: string;
+  readonly namespace: string;
+  /** Its own addresses, the primary one first. */
+  readonly addresses: readonly [string, ...string[]];
+  readonly labels: Readonly<Record<string, string>>;
+  /** NONE: nothing is captured, the application talks to the sidecar by its address. */
+  readonly interceptionMode: "REDIRECT" | "NONE";
+  readonly serviceAccount?: string;
+  /** What the instance belongs to, as a deployment's name. */
+  readonly workloadName?: string;
+  /** The proxy may not bind ports below 1024. */
+  readonly unprivileged: boolean;
+  readonly locality?: { readonly region: string; readonly zone?: string; readonly subzone?: string };
+}
+
+export interface BootstrapOptions {
+  readonly ads: HostPort;
+  /** Loopback by default; port 0 lets the kernel choose. */
+  readonly admin?: HostPort;
+  /** Asked in place of the system's resolvers, with c-ares. */
+  readonly dnsResolver?: HostPort;
+}
+
+interface Template {
+  node: Record<string, unknown>;
+  admin: { address: unknown };
+  static_resources: { clusters: [{ type: string; load_assignment: { endpoints: unknown[] } }] };
+  typed_dns_resolver_config?: unknown;
+}
+
+/** The JSON form of envoy.config.bootstrap.v3.Bootstrap; a new object each time. */
+export function createBootstrap(identity: ProxyIdentity, options: BootstrapOptions): object {
+  const bootstrap = parse(readFileSync(packagePath("envoy", "bootstrap.yaml"), "utf8")) as Template;
+  bootstrap.node = createNode(identity);
+  if (options.admin) bootstrap.admin.address = socketAddress(options.admin);
+  const [ads] = bootstrap.static_resources.clusters;
+  ads.type = isIP(options.ads.host) ? "STATIC" : "STRICT_DNS";
+  ads.load_assignment.endpoints = [{ lb_endpoints: [{ endpoint: { address: socketAddress(options.ads) } }] }];
+  if (options.dnsResolver) bootstrap.typed_dns_resolver_config = caresResolver(options.dnsResolver);
+  return bootstrap;
+}
+
+/** The node as Istio's proxies name themselves: `sidecar~ADDRESS~NAME.NAMESPACE~NAMESPACE.svc.cluster.local`. */
+function createNode(identity: ProxyIdentity): Record<string, unknown> {
+  const { role, name, namespace, addresses, labels, locality } = identity;
+  return {
+    id: `${role}~${addresses[0]}~${name}.${namespace}~${namespace}.svc.cluster.local`,
+    cluster: `${labels.app ?? identity.workloadName ?? name}.${namespace}`,
+    ...(locality ? { locality: { region: locality.region, zone: locality.zone, sub_zone: locality.subzone } } : {}),
+    metadata: {
+      NAME: name,
+      NAMESPACE: namespace,
+      LABELS: labels,
+      INTERCEPTION_MODE: identity.interceptionMode,
+      INSTANCE_IPS: addresses.join(","),
+      SERVICE_ACCOUNT: identity.serviceAccount ?? "default",
+      WORKLOAD_NAME: identity.workloadName ?? name,
+      ...(identity.unprivileged ? { UNPRIVILEGED_POD: "true" } : {}),
+    },
+  };
+}
+
+function caresResolver(resolver: HostPort) {
+  return {
+    name: "envoy.network.dns_resolver.cares",
+    typed_config: {
+      "@type": "type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig",
+      resolvers: [socketAddress(resolver)],
+      dns_resolver_options: { no_default_search_domain: true },
+    },
+  };
+}
+
+function socketAddress({ host, port }: HostPort) {
+  return { socket_address: { address: host, port_value: port } };
+}

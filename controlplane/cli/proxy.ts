@@ -1,0 +1,170 @@
+// `headgate proxy`: runs one Envoy as a sidecar or gateway, with a bootstrap made from its identity.
+import { isIP } from "node:net";
+import { hostname } from "node:os";
+import { type BootstrapOptions, createBootstrap, type HostPort, type ProxyIdentity } from "../agent/bootstrap.js";
+import { findEnvoy } from "../agent/envoy-binary.js";
+import { type EnvoyProcess, startEnvoy } from "../agent/envoy-process.js";
+import { needsPrivilege } from "../agent/privileged-ports.js";
+import { type CommandDefinition, type CommandIo, exitCode, type OptionValues } from "./command.js";
+import { type Read, readCount, readDuration, readHostPort, readPairs } from "./flag-values.js";
+
+export const proxyCommand: CommandDefinition = {
+  name: "proxy",
+  summary: "run one Envoy as a sidecar or gateway under the control plane",
+  description:
+    "Starts Envoy with a generated bootstrap, tells when it is ready, restarts it when it crashes, and drains it on\n" +
+    "SIGTERM. Envoy never outlives this command, even if the command is killed.\n\n" +
+    "Example:\n" +
+    "  headgate proxy --role sidecar --name reviews-v1-0 --namespace default --ip 127.0.0.1 \\\n" +
+    "    --labels app=reviews,version=v1 --ads 127.0.0.1:15010",
+  options: [
+    { flags: "--role <role>", summary: "what this proxy is", choices: ["sidecar", "router"], default: "sidecar" },
+    { flags: "--name <name>", summary: "the workload instance's name (default: the host's name)" },
+    { flags: "--namespace <namespace>", summary: "its namespace", default: "default" },
+    { flags: "--ip <address>", summary: "its own address, the primary one first", required: true, repeatable: true },
+    { flags: "--labels <k=v,...>", summary: "its labels, which selectors and subsets match", default: "" },
+    { flags: "--ads <host:port>", summary: "where the control plane serves ADS", default: "127.0.0.1:15010" },
+    { flags: "--admin <host:port>", summary: "Envoy's admin interface; port 0: any", default: "127.0.0.1:15000" },
+    {
+      flags: "--interception-mode <mode>",
+      summary: "how traffic gets into the sidecar: REDIRECT by iptables, or NONE",
+      choices: ["REDIRECT", "NONE"],
+      default: "NONE",
+    },
+    { flags: "--service-account <name>", summary: "its service account", default: "default" },
+    { flags: "--workload <name>", summary: "what it is an instance of (default: its name)" },
+    { flags: "--locality <region/zone/subzone>", summary: "where it runs" },
+    {
+      flags: "--low-ports <which>",
+      summary: "bind ports below 1024 as they are (yes), 10000 higher (no), or as this process may (auto)",
+      choices: ["yes", "no", "auto"],
+      default: "auto",
+    },
+    { flags: "--concurrency <n>", summary: "worker threads (default: one a core)" },
+    { flags: "--dns-resolver <host:port>", summary: "asked for names in place of the system's resolvers" },
+    { flags: "--envoy <path>", summary: "the Envoy to run (default: HEADGATE_ENVOY, PATH, or the pinned one)" },
+    {
+      flags: "--log-level <level>",
+      summary: "Envoy's log level",
+      choices: ["trace", "debug", "info", "warning", "error", "critical", "off"],
+      default: "warning",
+    },
+    { flags: "--drain-time <duration>", summary: "how long requests may finish at the end", default: "5s" },
+    { flags: "--print-bootstrap", summary: "print the bootstrap as JSON and start nothing" },
+  ],
+
+  async run(_args, options, io) {
+    const settings = await readSettings(options);
+    if ("error" in settings) {
+      io.stderr.write(`headgate proxy: ${settings.error}\n`);
+      return exitCode.usage;
+    }
+    const bootstrap = createBootstrap(settings.value.identity, settings.value);
+    if (options.printBootstrap) {
+      io.stdout.write(`${JSON.stringify(bootstrap, null, 2)}\n`);
+      return exitCode.ok;
+    }
+    const say = (message: string) => io.stderr.write(`headgate proxy: ${message}\n`);
+    const env = settings.value.envoy ? { ...io.env, HEADGATE_ENVOY: settings.value.envoy } : io.env;
+    const binary = await findEnvoy({ env, onProgress: say });
+    if ("error" in binary) {
+      say(settings.value.envoy ? binary.error.replace("HEADGATE_ENVOY is", "--envoy is") : binary.error);
+      return exitCode.unavailable;
+    }
+    return runUntilStopped(settings.value, bootstrap, binary.value.path, io, say);
+  },
+};
+
+interface Settings extends BootstrapOptions {
+  readonly identity: ProxyIdentity;
+  readonly drainMs: number;
+  readonly logLevel: string;
+  readonly concurrency?: number;
+  readonly envoy?: string;
+}
+
+async function runUntilStopped(
+  settings: Settings,
+  bootstrap: object,
+  binary: string,
+  io: CommandIo,
+  say: (message: string) => void,
+): Promise<number> {
+  const envoy: EnvoyProcess = await startEnvoy({
+    bootstrap,
+    binary,
+    logLevel: settings.logLevel,
+    ...(settings.concurrency === undefined ? {} : { concurrency: settings.concurrency }),
+    onLog: (line) => io.stderr.write(`${line}\n`),
+    onCrash: ({ code, signal }, restartInMs) => {
+      say(`Envoy ended by itself (${signal ?? `exit code ${code}`}); starting it again in ${restartInMs} ms`);
+    },
+  });
+  const { host, port } = settings.ads;
+  say(`started Envoy (pid ${envoy.pid}), waiting for the control plane at ${host}:${port}`);
+  void envoy.ready(io.signal).then(
+    () => say(`ready; Envoy's admin interface is http://${envoy.adminAddress?.host}:${envoy.adminAddress?.port}`),
+    () => {},
+  );
+  const stopped = new Promise<"stopped">((resolve) => {
+    if (io.signal.aborted) resolve("stopped");
+    io.signal.addEventListener("abort", () => resolve("stopped"), { once: true });
+  });
+  if ((await Promise.race([stopped, envoy.exited])) === "stopped") {
+    say(`draining for up to ${settings.drainMs} ms`);
+    await envoy.stop({ drainMs: settings.drainMs });
+    return exitCode.ok;
+  }
+  await envoy.live().catch((error: Error) => say(error.message));
+  return exitCode.unavailable;
+}
+
+/** Every flag, checked; the error names all faults at once. */
+async function readSettings(options: OptionValues): Promise<Read<Settings>> {
+  const errors: string[] = [];
+  const given = (name: string) => (typeof options[name] === "string" ? (options[name] as string) : undefined);
+  function need<T>(read: Read<T>): T | undefined {
+    if ("value" in read) return read.value;
+    errors.push(read.error);
+    return undefined;
+  }
+  function maybe<T>(name: string, read: (text: string) => Read<T>): T | undefined {
+    const text = given(name);
+    return text === undefined ? undefined : need(read(text));
+  }
+  const addresses = (Array.isArray(options.ip) ? options.ip : [options.ip]).filter((ip) => typeof ip === "string");
+  for (const address of addresses) if (!isIP(address)) errors.push(`--ip is "${address}": write an IP address`);
+  if (addresses.length === 0) errors.push("--ip is missing: give the workload's own address");
+  const ads = maybe("ads", (text) => readHostPort("--ads", text));
+  const admin = maybe("admin", (text) => readHostPort("--admin", text));
+  const dnsResolver = maybe("dnsResolver", (text) => readHostPort("--dns-resolver", text));
+  if (dnsResolver && !isIP(dnsResolver.host)) errors.push("--dns-resolver needs an IP address, not a name");
+  const labels = maybe("labels", (text) => readPairs("--labels", text)) ?? {};
+  const drainMs = maybe("drainTime", (text) => readDuration("--drain-time", text)) ?? 0;
+  const concurrency = maybe("concurrency", (text) => readCount("--concurrency", text, 1));
+  if (errors.length > 0) return { error: errors.join("\n  ") };
+  const [region, zone, subzone] = (given("locality") ?? "").split("/");
+  return {
+    value: {
+      ads: ads as HostPort,
+      ...(admin ? { admin } : {}),
+      ...(dnsResolver ? { dnsResolver } : {}),
+      ...(concurrency === undefined ? {} : { concurrency }),
+      ...(given("envoy") ? { envoy: given("envoy") as string } : {}),
+      drainMs,
+      logLevel: given("logLevel") ?? "warning",
+      identity: {
+        role: given("role") === "router" ? "router" : "sidecar",
+        name: given("name") ?? hostname(),
+        namespace: given("namespace") ?? "default",
+        addresses: addresses as [string, ...string[]],
+        labels,
+        interceptionMode: given("interceptionMode") === "REDIRECT" ? "REDIRECT" : "NONE",
+        serviceAccount: given("serviceAccount") ?? "default",
+        ...(given("workload") ? { workloadName: given("workload") as string } : {}),
+        unprivileged: options.lowPorts === "no" || (options.lowPorts !== "yes" && (await needsPrivilege())),
+        ...(region ? { locality: { region, ...(zone ? { zone } : {}), ...(subzone ? { subzone } : {}) } } : {}),
+      },
+    },
+  };
+}
