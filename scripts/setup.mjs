@@ -35,7 +35,7 @@ function dependenciesAreInstalled() {
 
 /** Nothing that we depend on needs its install script: the platform's binaries come as packages of their own. */
 function installDependencies() {
-  const args = ["ci", "--ignore-scripts", "--no-audit", "--no-fund"];
+  const args = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
   const advice = (output) =>
     /ENOTFOUND|EAI_AGAIN|ECONN|ETIMEDOUT|network/i.test(output)
       ? "npm cannot reach its registry: check the network, or the registry and proxy settings (npm config list)."

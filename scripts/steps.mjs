@@ -76,9 +76,13 @@ export function run(program, args, { advice } = {}) {
     child.on("close", (code) => {
       if (code === 0) return resolve(output);
       const shown = [program, ...args].join(" ").replaceAll(`${root}/`, "").replace(process.execPath, "node");
-      reject(new SetupError(`${shown} failed:\n\n${output.trim()}\n${advice ? `\n${advice(output)}` : ""}`));
+      reject(new SetupError(`${shown} failed:\n\n${lastLines(output, 40)}\n${advice ? `\n${advice(output)}` : ""}`));
     });
   });
+}
+
+function lastLines(text, count) {
+  return text.trimEnd().split("\n").slice(-count).join("\n");
 }
 
 /** Runs a script's main function; a SetupError becomes its text and exit code 1. */
