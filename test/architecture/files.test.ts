@@ -8,18 +8,7 @@ const KEBAB = /^[a-z0-9]+(-[a-z0-9]+)*(\.[a-z]+)?\.(ts|mjs|js)$/;
 /** AssemblyScript finds what provides an import's module by its file name. */
 const NAMED_BY_OTHERS = new Set(["wasi_snapshot_preview1.ts"]);
 /** Names that say nothing about what a file holds. */
-const EMPTY_WORDS = new Set([
-  "manager",
-  "helper",
-  "helpers",
-  "util",
-  "utils",
-  "common",
-  "misc",
-  "data",
-  "info",
-  "index",
-]);
+const EMPTY_WORDS = new Set(["manager", "helper", "helpers", "util", "utils", "common", "misc", "data", "info"]);
 
 const files = sourceFiles(process.cwd());
 const paths = (found: readonly { readonly path: string }[]) => found.map((file) => file.path);
