@@ -7,6 +7,8 @@ export interface XdsResource {
   readonly version: string;
   /** The encoded google.protobuf.Any, type URL and value. */
   readonly any: Uint8Array;
+  /** The client drops the resource when it hears nothing of it for so long; heartbeats keep it. Absent: for ever. */
+  readonly ttlMillis?: number;
 }
 
 /** type.googleapis.com/... */

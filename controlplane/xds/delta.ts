@@ -1,0 +1,122 @@
+// The incremental variant: requests add to and take from a subscription, responses carry what differs.
+import { fromBinary } from "@bufbuild/protobuf";
+import {
+  type DeltaDiscoveryRequest,
+  DeltaDiscoveryRequestSchema,
+} from "../gen/envoy/service/discovery/v3/discovery_pb.js";
+import { versionOf } from "./difference.js";
+import { encodeDelta } from "./encode.js";
+import type { Protocol } from "./protocol.js";
+import type { XdsResource } from "./snapshot.js";
+import type { Subscription } from "./subscription.js";
+
+export const delta: Protocol<DeltaDiscoveryRequest> = {
+  name: "delta",
+  decode: (bytes) => fromBinary(DeltaDiscoveryRequestSchema, bytes),
+  isStale: () => false,
+  names: (request) => [
+    ...request.resourceNamesSubscribe,
+    ...request.resourceNamesUnsubscribe,
+    ...Object.keys(request.initialResourceVersions),
+  ],
+
+  subscribe(subscription, request, { first, resources, generation, awaited }) {
+    const { resourceNamesSubscribe: added, resourceNamesUnsubscribe: removed } = request;
+    const legacyWildcard = first && added.length === 0 && removed.length === 0;
+    const wasWildcard = subscription.wildcard;
+    if (legacyWildcard || added.includes("*")) subscription.wildcard = true;
+    for (const name of added) {
+      if (name === "*") continue;
+      subscription.names.add(name);
+      subscription.asked.add(resources.get(name)?.name ?? name);
+    }
+    if (first) claim(subscription, request.initialResourceVersions, awaited);
+    if (subscription.wildcard && !wasWildcard) subscription.answerDue = true;
+    else if (added.includes("*")) for (const name of resources.keys()) subscription.asked.add(name);
+    if (first || subscription.wildcard !== wasWildcard) subscription.align(resources, generation);
+    unsubscribe(subscription, removed);
+  },
+
+  compose(subscription, resources, ripe, maxBytes) {
+    const out = new Collected(maxBytes);
+    for (const name of subscription.asked) {
+      if (out.isFull) break;
+      subscription.asked.delete(name);
+      const resource = resources.get(name);
+      if (resource !== undefined) send(subscription, resource, out);
+      else remove(subscription, name, out);
+    }
+    for (const name of subscription.pending) {
+      if (out.isFull) break;
+      const resource = resources.get(name);
+      if (resource !== undefined) send(subscription, resource, out);
+      subscription.pending.delete(name);
+    }
+    for (const [name, generation] of subscription.removals) if (generation <= ripe) remove(subscription, name, out);
+    if (out.isEmpty && !subscription.answerDue) return undefined;
+    subscription.answerDue = false;
+    return { resources: out.resources, removed: out.removed, fresh: out.fresh, version: versionOf(resources) };
+  },
+
+  takesHeartbeats: () => true,
+  encode: encodeDelta,
+};
+
+/** What the client says it holds from an earlier stream. It need not be asked for again, unless it is awaited. */
+function claim(subscription: Subscription, versions: Record<string, string>, awaited: ReadonlySet<string>): void {
+  for (const [name, version] of Object.entries(versions)) {
+    if (!subscription.covers(name)) continue;
+    subscription.held.set(name, { name, version });
+    if (awaited.has(name)) subscription.asked.add(name);
+    else subscription.asked.delete(name);
+  }
+}
+
+/** Under a wildcard the client cannot know whether it may keep the resource, so it is told. */
+function unsubscribe(subscription: Subscription, names: readonly string[]): void {
+  if (names.includes("*")) {
+    subscription.wildcard = false;
+    subscription.forgetUncovered();
+  }
+  for (const name of names) {
+    if (!subscription.names.delete(name)) continue;
+    if (subscription.wildcard) subscription.asked.add(name);
+    else subscription.forget(name);
+  }
+  if (!subscription.wildcard && subscription.names.size === 0) subscription.answerDue = false;
+}
+
+class Collected {
+  readonly resources: XdsResource[] = [];
+  readonly removed: string[] = [];
+  readonly fresh: string[] = [];
+  #bytes = 0;
+
+  constructor(readonly maxBytes: number) {}
+
+  get isFull(): boolean {
+    return this.#bytes >= this.maxBytes;
+  }
+
+  get isEmpty(): boolean {
+    return this.resources.length === 0 && this.removed.length === 0;
+  }
+
+  add(resource: XdsResource): void {
+    this.resources.push(resource);
+    this.#bytes += resource.any.length;
+  }
+}
+
+function send(subscription: Subscription, resource: XdsResource, out: Collected): void {
+  if (subscription.held.get(resource.name)?.version !== resource.version) out.fresh.push(resource.name);
+  out.add(resource);
+  subscription.held.set(resource.name, resource);
+  subscription.pending.delete(resource.name);
+}
+
+function remove(subscription: Subscription, name: string, out: Collected): void {
+  out.removed.push(name);
+  subscription.held.delete(name);
+  subscription.removals.delete(name);
+}

@@ -1,0 +1,66 @@
+// The wire form of responses, written around the resources' cached encodings, which are copied as they are.
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import type { Response } from "./protocol.js";
+import type { XdsResource } from "./snapshot.js";
+
+const RESOURCE_TYPE_URL = "type.googleapis.com/envoy.service.discovery.v3.Resource";
+
+/** The field numbers of envoy.service.discovery.v3.DeltaDiscoveryResponse. */
+const DELTA = { systemVersionInfo: 1, resources: 2, typeUrl: 4, nonce: 5, removedResources: 6 } as const;
+/** The field numbers of envoy.service.discovery.v3.DiscoveryResponse. */
+const SOTW = { versionInfo: 1, resources: 2, typeUrl: 4, nonce: 5 } as const;
+/** The field numbers of envoy.service.discovery.v3.Resource. */
+const RESOURCE = { version: 1, resource: 2, name: 3, ttl: 6 } as const;
+const ANY = { typeUrl: 1, value: 2 } as const;
+const DURATION = { seconds: 1, nanos: 2 } as const;
+
+/** An encoded DeltaDiscoveryResponse. */
+export function encodeDelta(response: Response): Uint8Array {
+  const writer = new BinaryWriter();
+  text(writer, DELTA.systemVersionInfo, response.version);
+  for (const resource of response.resources) {
+    writer.tag(DELTA.resources, WireType.LengthDelimited).fork();
+    wrapper(writer, resource, resource.version, response.heartbeat);
+    writer.join();
+  }
+  text(writer, DELTA.typeUrl, response.typeUrl);
+  text(writer, DELTA.nonce, response.nonce);
+  for (const name of response.removed) text(writer, DELTA.removedResources, name);
+  return writer.finish();
+}
+
+/** An encoded DiscoveryResponse. Only resources with a TTL go into a wrapper, and only for clients that know it. */
+export function encodeSotw(response: Response): Uint8Array {
+  const writer = new BinaryWriter();
+  text(writer, SOTW.versionInfo, response.version);
+  for (const resource of response.resources) {
+    writer.tag(SOTW.resources, WireType.LengthDelimited);
+    if (!response.wrapped || resource.ttlMillis === undefined) {
+      writer.bytes(resource.any);
+      continue;
+    }
+    writer.fork();
+    text(writer, ANY.typeUrl, RESOURCE_TYPE_URL);
+    writer.tag(ANY.value, WireType.LengthDelimited).fork();
+    wrapper(writer, resource, response.version, response.heartbeat);
+    writer.join().join();
+  }
+  text(writer, SOTW.typeUrl, response.typeUrl);
+  text(writer, SOTW.nonce, response.nonce);
+  return writer.finish();
+}
+
+function wrapper(writer: BinaryWriter, resource: XdsResource, version: string, heartbeat: boolean): void {
+  text(writer, RESOURCE.version, version);
+  if (!heartbeat) writer.tag(RESOURCE.resource, WireType.LengthDelimited).bytes(resource.any);
+  text(writer, RESOURCE.name, resource.name);
+  if (resource.ttlMillis === undefined) return;
+  writer.tag(RESOURCE.ttl, WireType.LengthDelimited).fork();
+  writer.tag(DURATION.seconds, WireType.Varint).int64(Math.floor(resource.ttlMillis / 1000));
+  writer.tag(DURATION.nanos, WireType.Varint).int32(Math.floor((resource.ttlMillis % 1000) * 1_000_000));
+  writer.join();
+}
+
+function text(writer: BinaryWriter, field: number, value: string): void {
+  writer.tag(field, WireType.LengthDelimited).string(value);
+}

@@ -1,0 +1,39 @@
+// What happens on the ADS server, told one by one for logs and metrics.
+import type { TypeUrl } from "./snapshot.js";
+
+interface OfResponse {
+  readonly key: string;
+  readonly typeUrl: TypeUrl;
+  readonly version: string;
+  readonly nonce: string;
+}
+
+export type AdsEvent =
+  | {
+      readonly type: "connect";
+      readonly key: string;
+      readonly nodeId: string;
+      readonly peer: string;
+      readonly protocol: "delta" | "sotw";
+    }
+  | { readonly type: "disconnect"; readonly key: string }
+  | (OfResponse & {
+      readonly type: "push";
+      readonly heartbeat: boolean;
+      /** How many it carries, and how many it removes. */
+      readonly resources: number;
+      readonly removed: number;
+      /** Of the whole encoded response. */
+      readonly bytes: number;
+    })
+  | (OfResponse & { readonly type: "ack" })
+  | (OfResponse & {
+      readonly type: "nack";
+      /** The client's words. */
+      readonly error: string;
+      /** The resources at fault, as far as known. */
+      readonly names: readonly string[];
+    });
+
+/** Must not throw and must not block. */
+export type EventSink = (event: AdsEvent) => void;

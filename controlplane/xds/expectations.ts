@@ -1,0 +1,90 @@
+// What a client is about to ask for because of what it was sent, so that routes wait for it too. No I/O.
+import type { ResourceMap } from "./difference.js";
+import type { Dependents } from "./order.js";
+import type { TypeUrl } from "./snapshot.js";
+import type { Subscription } from "./subscription.js";
+
+interface Expectation {
+  readonly names: Set<string>;
+  readonly deadline: number;
+}
+
+const NO_NAMES: ReadonlySet<string> = new Set();
+
+export class Expectations {
+  readonly #byType = new Map<TypeUrl, Expectation>();
+  /** Types that were expected in vain: the client does not use them. */
+  readonly #unused = new Set<TypeUrl>();
+
+  constructor(
+    readonly dependents: Dependents,
+    readonly millis: number,
+  ) {}
+
+  /**
+   * A resource of the type went out anew. What depends on it and exists is sent again if the client is subscribed to
+   * it already, because it will not ask (a cluster that changed warms anew), and is expected to be asked for if not.
+   */
+  follow(
+    typeUrl: TypeUrl,
+    names: readonly string[],
+    lookUp: (typeUrl: TypeUrl) => { readonly subscription: Subscription | undefined; readonly resources: ResourceMap },
+    now: number,
+  ): void {
+    for (const name of names) {
+      const dependents = this.dependents(typeUrl, name);
+      if (dependents === undefined) continue;
+      const { subscription, resources } = lookUp(dependents.typeUrl);
+      for (const dependent of dependents.names) {
+        if (!resources.has(dependent)) continue;
+        if (subscription?.covers(dependent)) subscription.asked.add(dependent);
+        else this.#expect(dependents.typeUrl, dependent, now);
+      }
+    }
+  }
+
+  /** The client rejected these, and may never ask for what depends on them. */
+  cancel(typeUrl: TypeUrl, names: readonly string[]): void {
+    for (const name of names) {
+      const dependents = this.dependents(typeUrl, name);
+      for (const dependent of dependents?.names ?? []) this.#drop(dependents?.typeUrl ?? typeUrl, dependent);
+    }
+  }
+
+  /** The client changed a subscription: what it covers is no longer expected, it is there. */
+  fulfil(subscription: Subscription): void {
+    this.#unused.delete(subscription.typeUrl);
+    for (const name of this.names(subscription.typeUrl)) {
+      if (subscription.covers(name)) this.#drop(subscription.typeUrl, name);
+    }
+  }
+
+  names(typeUrl: TypeUrl): ReadonlySet<string> {
+    return this.#byType.get(typeUrl)?.names ?? NO_NAMES;
+  }
+
+  /** The types still expected. One that its deadline passed by is not expected again until it is asked for. */
+  types(now: number): TypeUrl[] {
+    for (const [typeUrl, { deadline }] of this.#byType) {
+      if (now < deadline) continue;
+      this.#byType.delete(typeUrl);
+      this.#unused.add(typeUrl);
+    }
+    return [...this.#byType.keys()];
+  }
+
+  get deadlines(): number[] {
+    return [...this.#byType.values()].map(({ deadline }) => deadline);
+  }
+
+  #expect(typeUrl: TypeUrl, name: string, now: number): void {
+    if (this.#unused.has(typeUrl)) return;
+    const names = this.#byType.get(typeUrl)?.names ?? new Set();
+    this.#byType.set(typeUrl, { names: names.add(name), deadline: now + this.millis });
+  }
+
+  #drop(typeUrl: TypeUrl, name: string): void {
+    const expectation = this.#byType.get(typeUrl);
+    if (expectation?.names.delete(name) && expectation.names.size === 0) this.#byType.delete(typeUrl);
+  }
+}

@@ -1,0 +1,62 @@
+// Which type goes out before which, so that nothing is referred to before it is there or removed while it is in use.
+import type { TypeUrl } from "./snapshot.js";
+
+export const CLUSTER: TypeUrl = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
+export const ENDPOINTS: TypeUrl = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment";
+export const LISTENER: TypeUrl = "type.googleapis.com/envoy.config.listener.v3.Listener";
+export const ROUTES: TypeUrl = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration";
+export const VIRTUAL_HOST: TypeUrl = "type.googleapis.com/envoy.config.route.v3.VirtualHost";
+export const SECRET: TypeUrl = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
+export const EXTENSION_CONFIG: TypeUrl = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig";
+
+/** The order of one server's types. A type in neither list goes last and its removals go after all others. */
+export interface PushOrder {
+  /** Additions and changes: a type waits until every type before it has been sent and answered. */
+  readonly changes: readonly TypeUrl[];
+  /**
+   * Types that a client asks for in order to warm what it has just been sent. What was asked for goes out, and holds
+   * back others, as if the type stood directly behind the named one; plain changes keep their place in `changes`.
+   */
+  readonly askedBehind: ReadonlyMap<TypeUrl, TypeUrl>;
+  /** Removals, one type after the other, once no addition or change is left: whatever refers comes first. */
+  readonly removals: readonly TypeUrl[];
+  /**
+   * Types that nothing refers to by name. Their removals travel with their changes, because what replaces a resource
+   * may claim the same address or domain and would be rejected beside it.
+   */
+  readonly removedAtOnce: ReadonlySet<TypeUrl>;
+}
+
+/**
+ * CDS, EDS, ECDS, LDS, RDS, VHDS, SDS, then removals. Extension configurations precede routes, so that a filter
+ * understands a policy before it meets it. Secrets that a new cluster waits for precede the routes to that cluster.
+ */
+export const DEFAULT_ORDER: PushOrder = {
+  changes: [CLUSTER, ENDPOINTS, EXTENSION_CONFIG, LISTENER, ROUTES, VIRTUAL_HOST, SECRET],
+  askedBehind: new Map([[SECRET, ENDPOINTS]]),
+  removals: [ROUTES, EXTENSION_CONFIG, CLUSTER, ENDPOINTS, SECRET],
+  removedAtOnce: new Set([LISTENER, VIRTUAL_HOST]),
+};
+
+/** The place of a type's changes, or of what the client asked for of it: the lower number goes first. */
+export function rank(order: PushOrder, typeUrl: TypeUrl, asked: boolean): number {
+  const behind = asked ? order.askedBehind.get(typeUrl) : undefined;
+  if (behind !== undefined) return order.changes.indexOf(behind) + 0.5;
+  const place = order.changes.indexOf(typeUrl);
+  return place === -1 ? order.changes.length : place;
+}
+
+/** Whether the order names the type, so that a snapshot without it means "there are none" and not "never heard of". */
+export function isKnown(order: PushOrder, typeUrl: TypeUrl): boolean {
+  return order.changes.includes(typeUrl);
+}
+
+/** The resources of another type that a client asks for when it gets a changed resource, and must get again. */
+export type Dependents = (
+  typeUrl: TypeUrl,
+  name: string,
+) => { readonly typeUrl: TypeUrl; readonly names: readonly string[] } | undefined;
+
+/** A cluster warms on endpoints of its own name. */
+export const clusterEndpoints: Dependents = (typeUrl, name) =>
+  typeUrl === CLUSTER ? { typeUrl: ENDPOINTS, names: [name] } : undefined;

@@ -1,0 +1,220 @@
+// The end of the control plane's arrow: the ADS server, which brings each proxy the snapshot that lies in the cache.
+//
+//   const cache = new SnapshotCache();
+//   const server = createAdsServer({ cache, onConnect: (node) => ({ key: node.id }), synced: () => true });
+//   const address = await server.listen("127.0.0.1:0");
+//   cache.set("sidecar~10.0.0.1~app.default~cluster.local", snapshot);   // again for each change
+//   server.status();                                                      // who has what, who rejected what
+//   await server.close();
+import { Server, ServerCredentials, type ServiceDefinition, status } from "@grpc/grpc-js";
+import { isLoopback, parseAddress } from "./address.js";
+import type { SnapshotCache } from "./cache.js";
+import { type Clock, systemClock } from "./clock.js";
+import { ConnectRate, type OnConnect } from "./connect.js";
+import { delta } from "./delta.js";
+import type { EventSink } from "./events.js";
+import { clusterEndpoints, DEFAULT_ORDER, type Dependents, type PushOrder } from "./order.js";
+import type { AnyRequest, Protocol } from "./protocol.js";
+import type { SessionOptions } from "./session.js";
+import { sotw } from "./sotw.js";
+import { Departed, type ProxyStatus, type Retention } from "./status.js";
+import { type AdsCall, type AdsStream, GrpcAdsStream, type StreamHost } from "./stream.js";
+import { Turns } from "./turns.js";
+
+/** PEM encoded. With `clientCa`, clients must show a certificate that it signed. */
+export interface AdsTls {
+  readonly key: Buffer;
+  readonly certificate: Buffer;
+  readonly clientCa?: Buffer;
+}
+
+/** Bounds on what clients may ask of the server. Milliseconds, bytes, counts. */
+export interface AdsLimits {
+  readonly maxRequestBytes: number;
+  /** On one connection. */
+  readonly maxStreamsPerConnection: number;
+  /** On the server. */
+  readonly maxStreams: number;
+  readonly connectsPerSecond: number;
+  readonly keepaliveMillis: number;
+  readonly keepaliveTimeoutMillis: number;
+}
+
+export interface AdsOptions extends Partial<SessionOptions> {
+  readonly cache: SnapshotCache;
+  readonly onConnect: OnConnect;
+  /** The last stream of a key ended. */
+  readonly onDisconnect?: (key: string) => void;
+  /** Until it says true, streams end with UNAVAILABLE, so that nobody is given an empty configuration. */
+  readonly synced?: () => boolean;
+  readonly onEvent?: EventSink;
+  readonly tls?: AdsTls;
+  readonly limits?: Partial<AdsLimits>;
+  /** How long the status of proxies that went is kept. */
+  readonly retention?: Retention;
+  readonly order?: PushOrder;
+  readonly dependents?: Dependents;
+  readonly clock?: Clock;
+}
+
+export interface AdsServer {
+  /**
+   * Takes "host:port", port 0 for a free one, and resolves with the address that is served. Rejects when it cannot be
+   * bound, and when it is not a loopback address and there is no TLS.
+   */
+  listen(address: string): Promise<string>;
+  /** Ends all streams with UNAVAILABLE, which makes proxies reconnect, and frees the address. */
+  close(): Promise<void>;
+  /** Connected proxies, one entry a stream, then those that went. */
+  status(): ProxyStatus[];
+}
+
+const DEFAULT_SESSION: SessionOptions = {
+  order: DEFAULT_ORDER,
+  dependents: clusterEndpoints,
+  quietMillis: 10,
+  maxQuietMillis: 1_000,
+  answerMillis: 10_000,
+  removalDelayMillis: 1_000,
+  maxResponseBytes: 2 * 1024 * 1024,
+  maxTypes: 64,
+  maxNames: 100_000,
+  maxNameLength: 4_096,
+};
+
+const DEFAULT_LIMITS: AdsLimits = {
+  maxRequestBytes: 4 * 1024 * 1024,
+  maxStreamsPerConnection: 100,
+  maxStreams: 10_000,
+  connectsPerSecond: 200,
+  keepaliveMillis: 30_000,
+  keepaliveTimeoutMillis: 10_000,
+};
+
+const DEFAULT_RETENTION: Retention = { entries: 1_000, millis: 600_000 };
+const BYTES_PER_ROUND = 1024 * 1024;
+const CLOSE_GRACE_MILLIS = 1_000;
+
+/** A server that does not listen yet. See AdsOptions and SessionOptions for what can be set, DEFAULT_* for what is. */
+export function createAdsServer(options: AdsOptions): AdsServer {
+  return new GrpcAdsServer(options);
+}
+
+class GrpcAdsServer implements AdsServer, StreamHost {
+  readonly cache: SnapshotCache;
+  readonly clock: Clock;
+  readonly turns = new Turns(BYTES_PER_ROUND);
+  readonly session: SessionOptions;
+  readonly onConnect: OnConnect;
+  readonly onEvent: EventSink;
+  readonly #options: AdsOptions;
+  readonly #limits: AdsLimits;
+  readonly #rate: ConnectRate;
+  readonly #departed: Departed;
+  readonly #streams = new Set<AdsStream>();
+  readonly #server: Server;
+  #isClosing = false;
+
+  constructor(options: AdsOptions) {
+    this.#options = options;
+    this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.cache = options.cache;
+    this.clock = options.clock ?? systemClock;
+    this.session = { ...DEFAULT_SESSION, ...options };
+    this.onConnect = options.onConnect;
+    this.onEvent = options.onEvent ?? (() => {});
+    this.#rate = new ConnectRate(this.#limits.connectsPerSecond, this.clock);
+    this.#departed = new Departed(options.retention ?? DEFAULT_RETENTION);
+    this.#server = new Server({
+      "grpc.max_receive_message_length": this.#limits.maxRequestBytes,
+      "grpc.max_concurrent_streams": this.#limits.maxStreamsPerConnection,
+      "grpc.keepalive_time_ms": this.#limits.keepaliveMillis,
+      "grpc.keepalive_timeout_ms": this.#limits.keepaliveTimeoutMillis,
+    });
+    this.#server.addService(service, {
+      streamAggregatedResources: (call: AdsCall) => this.#serve(call, sotw),
+      deltaAggregatedResources: (call: AdsCall) => this.#serve(call, delta),
+    });
+  }
+
+  async listen(address: string): Promise<string> {
+    const { host } = parseAddress(address);
+    const { tls } = this.#options;
+    if (tls === undefined && !isLoopback(host)) {
+      throw new Error(`${address}: without TLS only loopback addresses are served`);
+    }
+    const bound = await new Promise<number>((resolve, reject) => {
+      this.#server.bindAsync(address, credentials(tls), (error, port) => (error ? reject(error) : resolve(port)));
+    });
+    return address.replace(/:\d+$/, `:${bound}`);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    for (const stream of [...this.#streams]) stream.end(status.UNAVAILABLE, "the control plane is going away");
+    await new Promise<void>((resolve) => {
+      const force = setTimeout(() => this.#server.forceShutdown(), CLOSE_GRACE_MILLIS);
+      this.#server.tryShutdown(() => {
+        clearTimeout(force);
+        resolve();
+      });
+    });
+  }
+
+  status(): ProxyStatus[] {
+    const connected = [...this.#streams].map((stream) => stream.status()).filter((proxy) => proxy !== undefined);
+    return [...connected, ...this.#departed.list(this.clock.now())];
+  }
+
+  opened(stream: AdsStream): void {
+    if (stream.key !== undefined) this.#departed.remove(stream.key);
+  }
+
+  closed(stream: AdsStream): void {
+    this.#streams.delete(stream);
+    const { key } = stream;
+    const last = stream.status();
+    if (key === undefined || last === undefined || [...this.#streams].some((other) => other.key === key)) return;
+    this.#departed.add({ ...last, disconnectedAt: this.clock.now() });
+    this.#options.onDisconnect?.(key);
+  }
+
+  #serve<Request extends AnyRequest>(call: AdsCall, protocol: Protocol<Request>): void {
+    const refuse = (code: status, details: string) => call.emit("error", { code, details });
+    if (this.#isClosing || this.#options.synced?.() === false) {
+      refuse(status.UNAVAILABLE, "the control plane is not ready");
+    } else if (this.#streams.size >= this.#limits.maxStreams) {
+      refuse(status.RESOURCE_EXHAUSTED, "too many streams");
+    } else if (!this.#rate.admit()) {
+      refuse(status.RESOURCE_EXHAUSTED, "too many new streams at once");
+    } else {
+      this.#streams.add(new GrpcAdsStream(call, protocol, this));
+    }
+  }
+}
+
+const asIs = {
+  serialize: (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+  deserialize: (bytes: Buffer) => bytes,
+};
+const method = (name: string) => ({
+  path: `/envoy.service.discovery.v3.AggregatedDiscoveryService/${name}`,
+  requestStream: true,
+  responseStream: true,
+  requestSerialize: asIs.serialize,
+  requestDeserialize: asIs.deserialize,
+  responseSerialize: asIs.serialize,
+  responseDeserialize: asIs.deserialize,
+});
+
+const service: ServiceDefinition = {
+  streamAggregatedResources: method("StreamAggregatedResources"),
+  deltaAggregatedResources: method("DeltaAggregatedResources"),
+};
+
+function credentials(tls: AdsTls | undefined): ServerCredentials {
+  if (tls === undefined) return ServerCredentials.createInsecure();
+  const { key, certificate, clientCa } = tls;
+  const pairs = [{ private_key: key, cert_chain: certificate }];
+  return ServerCredentials.createSsl(clientCa ?? null, pairs, clientCa !== undefined);
+}

@@ -1,0 +1,197 @@
+// One ADS stream: reads requests from a gRPC call and writes what its session decides, one response at a time.
+import { randomBytes } from "node:crypto";
+import { type ServerDuplexStream, status } from "@grpc/grpc-js";
+import type { SnapshotCache } from "./cache.js";
+import type { Clock } from "./clock.js";
+import { identify, type NodeIdentity, type OnConnect, type Peer } from "./connect.js";
+import type { EventSink } from "./events.js";
+import type { AnyRequest, Protocol } from "./protocol.js";
+import { Session, type SessionOptions } from "./session.js";
+import type { ProxyStatus } from "./status.js";
+import type { Turns } from "./turns.js";
+
+export type AdsCall = ServerDuplexStream<Buffer, Uint8Array>;
+
+/** What a stream needs of its server. */
+export interface StreamHost {
+  readonly cache: SnapshotCache;
+  readonly clock: Clock;
+  readonly turns: Turns;
+  readonly session: SessionOptions;
+  readonly onConnect: OnConnect;
+  readonly onEvent: EventSink;
+  /** The stream was let in. */
+  opened(stream: AdsStream): void;
+  /** Called once, for a stream that was let in and for one that was not. */
+  closed(stream: AdsStream): void;
+}
+
+export interface AdsStream {
+  /** Undefined until the stream was let in. */
+  readonly key: string | undefined;
+  status(): ProxyStatus | undefined;
+  /** Ends the stream with a gRPC status. */
+  end(code: status, message: string): void;
+}
+
+const SOTW_WRAPPER_FEATURES = ["xds.config.resource-in-sotw", "xds.config.supports-resource-in-sotw"];
+
+/** Serves the call until it ends. */
+export class GrpcAdsStream<Request extends AnyRequest> implements AdsStream {
+  #node: NodeIdentity | undefined;
+  #key: string | undefined;
+  #session: Session<Request> | undefined;
+  #isWriting = false;
+  #isClosed = false;
+  #unwatch: () => void = () => {};
+  #cancelTimer: () => void = () => {};
+  readonly #connectedAt: number;
+  readonly #peer: Peer;
+
+  constructor(
+    readonly call: AdsCall,
+    readonly protocol: Protocol<Request>,
+    readonly host: StreamHost,
+  ) {
+    this.#connectedAt = host.clock.now();
+    const certificate = call.getAuthContext().sslPeerCertificate;
+    this.#peer = { address: call.getPeer(), ...(certificate !== undefined && { certificate }) };
+    call.on("data", (bytes: Buffer) => this.#read(bytes));
+    call.on("end", () => call.end());
+    call.on("close", () => this.#close());
+    call.on("cancelled", () => this.#close());
+    call.on("error", () => this.#close());
+  }
+
+  get key(): string | undefined {
+    return this.#key;
+  }
+
+  status(): ProxyStatus | undefined {
+    if (this.#key === undefined || this.#node === undefined || this.#session === undefined) return undefined;
+    return {
+      key: this.#key,
+      nodeId: this.#node.id,
+      peer: this.#peer.address,
+      protocol: this.protocol.name,
+      connectedAt: this.#connectedAt,
+      types: this.#session.status(),
+    };
+  }
+
+  end(code: status, message: string): void {
+    if (!this.#isClosed) this.call.emit("error", { code, details: message });
+  }
+
+  /** Writes one response if there is one and the one before has left; otherwise sleeps until there may be. */
+  takeTurn(): number {
+    if (this.#isWriting || this.#isClosed || this.#session === undefined) return 0;
+    const now = this.host.clock.now();
+    const response = this.#session.next(now);
+    if (response === undefined) {
+      this.#sleep(this.#session.wakeAt(now), now);
+      return 0;
+    }
+    const bytes = this.protocol.encode(response);
+    this.#isWriting = true;
+    this.call.write(bytes, () => {
+      this.#isWriting = false;
+      this.#wake();
+    });
+    const { typeUrl, version, nonce, heartbeat } = response;
+    const counts = { resources: response.resources.length, removed: response.removed.length, bytes: bytes.length };
+    this.host.onEvent({ type: "push", key: this.#key ?? "", typeUrl, version, nonce, heartbeat, ...counts });
+    return bytes.length;
+  }
+
+  #read(bytes: Buffer): void {
+    if (this.#isClosed) return;
+    const request = this.#decode(bytes);
+    if (request === undefined) return;
+    if (this.#session === undefined) this.#admit(request);
+    else this.#receive(this.#session, request);
+  }
+
+  #decode(bytes: Buffer): Request | undefined {
+    try {
+      return this.protocol.decode(bytes);
+    } catch {
+      this.end(status.INVALID_ARGUMENT, "the request cannot be decoded");
+      return undefined;
+    }
+  }
+
+  /** No further request is read until it is decided whether the stream is let in. */
+  async #admit(request: Request): Promise<void> {
+    const node = identify(request.node);
+    if ("error" in node) return this.end(status.INVALID_ARGUMENT, node.error);
+    this.call.pause();
+    let admission: Awaited<ReturnType<OnConnect>>;
+    try {
+      admission = await this.host.onConnect(node, this.#peer, this.call.metadata);
+    } catch {
+      admission = { error: { code: status.INTERNAL, message: "the proxy could not be admitted" } };
+    }
+    if (this.#isClosed) return;
+    if ("error" in admission) return this.end(admission.error.code, admission.error.message);
+    this.#open(node, admission.key, request);
+  }
+
+  #open(node: NodeIdentity, key: string, request: Request): void {
+    const wrapped = node.clientFeatures.some((feature) => SOTW_WRAPPER_FEATURES.includes(feature));
+    const session = new Session(this.protocol, `${randomBytes(6).toString("hex")}-`, wrapped, this.host.session);
+    this.#node = node;
+    this.#key = key;
+    this.#session = session;
+    this.host.opened(this);
+    this.host.onEvent({
+      type: "connect",
+      key,
+      nodeId: node.id,
+      peer: this.#peer.address,
+      protocol: this.protocol.name,
+    });
+    const snapshot = this.host.cache.get(key);
+    if (snapshot !== undefined) session.offer(snapshot, this.host.clock.now());
+    this.#unwatch = this.host.cache.watch(key, (_, next) => {
+      session.offer(next, this.host.clock.now());
+      this.#wake();
+    });
+    this.#receive(session, request);
+    this.call.resume();
+  }
+
+  #receive(session: Session<Request>, request: Request): void {
+    const outcome = session.receive(request, this.host.clock.now());
+    if (outcome !== undefined && "refusal" in outcome) {
+      this.end(status[outcome.refusal.code], outcome.refusal.message);
+      return;
+    }
+    if (outcome !== undefined) {
+      const { rejection, ...answer } = outcome.answer;
+      const key = this.#key ?? "";
+      if (rejection === undefined) this.host.onEvent({ type: "ack", key, ...answer });
+      else this.host.onEvent({ type: "nack", key, ...answer, error: rejection.message, names: rejection.names });
+    }
+    this.#wake();
+  }
+
+  #wake(): void {
+    if (!this.#isClosed) this.host.turns.enter(this);
+  }
+
+  #sleep(until: number | undefined, now: number): void {
+    this.#cancelTimer();
+    this.#cancelTimer = until === undefined ? () => {} : this.host.clock.after(until - now, () => this.#wake());
+  }
+
+  #close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#cancelTimer();
+    this.#unwatch();
+    this.host.turns.leave(this);
+    this.host.closed(this);
+    if (this.#key !== undefined) this.host.onEvent({ type: "disconnect", key: this.#key });
+  }
+}

@@ -1,0 +1,89 @@
+// What one stream knows of one type: what the client wants, what it holds, what it still has to get. No I/O.
+import { Answers } from "./answers.js";
+import { difference, type ResourceMap, versionOf } from "./difference.js";
+import type { TypeUrl, XdsResource } from "./snapshot.js";
+
+/** What a client is taken to hold of a name. Without a body where only the client's own word is known. */
+export type Held = Pick<XdsResource, "name" | "version"> & Partial<XdsResource>;
+
+export class Subscription {
+  wildcard = false;
+  /** Names were given at some time, so that giving none no longer means all of them. */
+  explicit = false;
+  readonly names = new Set<string>();
+  readonly held = new Map<string, Held>();
+  /** Names whose version differs from the one held. */
+  readonly pending = new Set<string>();
+  /** Names that must be answered whether or not they differ, or even exist. */
+  readonly asked = new Set<string>();
+  /** Names that are held but gone, with the generation of the first snapshot that no longer had them. */
+  readonly removals = new Map<string, number>();
+  /** A response is due even if it is empty. */
+  answerDue = false;
+  /** The last response held something the client had asked for. */
+  wasAsked = false;
+  /** When to tell the client that what carries a TTL still holds, in the clock's milliseconds. */
+  heartbeatAt: number | undefined;
+  readonly answers = new Answers();
+
+  constructor(readonly typeUrl: TypeUrl) {}
+
+  covers(name: string): boolean {
+    return this.wildcard || this.names.has(name);
+  }
+
+  /** The client waits for something. */
+  get isAsked(): boolean {
+    return this.answerDue || this.asked.size > 0;
+  }
+
+  /** Something is to be sent, removals aside. */
+  get hasWork(): boolean {
+    return this.isAsked || this.pending.size > 0;
+  }
+
+  /** The client no longer wants the name, and is taken to hold nothing of it. */
+  forget(name: string): void {
+    this.held.delete(name);
+    this.pending.delete(name);
+    this.asked.delete(name);
+    this.removals.delete(name);
+    this.answers.forget(name);
+  }
+
+  /** Forgets whatever is no longer covered, after the wildcard went. */
+  forgetUncovered(): void {
+    const known = new Set([...this.held.keys(), ...this.asked, ...this.pending]);
+    for (const name of known) if (!this.covers(name)) this.forget(name);
+    if (!this.wildcard && this.names.size === 0) this.answerDue = false;
+  }
+
+  /** Compares all that is covered with what is held: for a new subscription or a first snapshot. */
+  align(resources: ResourceMap, generation: number): void {
+    for (const name of this.wildcard ? resources.keys() : this.names) this.#compare(name, resources);
+    for (const name of this.held.keys()) this.#noteRemoval(name, resources, generation);
+  }
+
+  /** Takes over the next snapshot; costs what differs between the two. */
+  adopt(before: ResourceMap, after: ResourceMap, generation: number): void {
+    if (before === after) return;
+    const { changed, removed } = difference(before, after);
+    for (const name of changed) if (this.covers(name)) this.#compare(name, after);
+    for (const name of removed) this.#noteRemoval(name, after, generation);
+    if (!this.hasWork && this.removals.size === 0) this.answers.carryOver(versionOf(before), versionOf(after));
+  }
+
+  #compare(name: string, resources: ResourceMap): void {
+    const resource = resources.get(name);
+    if (resource === undefined) return;
+    this.removals.delete(name);
+    if (this.held.get(name)?.version === resource.version) this.pending.delete(name);
+    else this.pending.add(resource.name);
+  }
+
+  #noteRemoval(name: string, resources: ResourceMap, generation: number): void {
+    if (resources.has(name)) return;
+    this.pending.delete(name);
+    if (this.held.has(name) && !this.removals.has(name)) this.removals.set(name, generation);
+  }
+}

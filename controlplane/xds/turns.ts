@@ -1,0 +1,41 @@
+// Whose turn it is: streams with something to send take turns of one response, and requests are read in between.
+
+/** One stream. A turn writes at most one response and returns its size in bytes, 0 when there was none to write. */
+export interface TurnTaker {
+  takeTurn(): number;
+}
+
+/**
+ * The first in line is served first; who wants more lines up again behind the others. The event loop reads sockets
+ * between two rounds, so requests are never kept waiting by pushes, and each round serves pushes whatever is read.
+ */
+export class Turns {
+  readonly #line = new Set<TurnTaker>();
+  #isScheduled = false;
+
+  /** A round ends when it has written this much. */
+  constructor(readonly bytesPerRound: number) {}
+
+  /** Lines up, unless it stands in line already. */
+  enter(taker: TurnTaker): void {
+    this.#line.add(taker);
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => this.#round());
+  }
+
+  leave(taker: TurnTaker): void {
+    this.#line.delete(taker);
+  }
+
+  #round(): void {
+    let bytes = 0;
+    for (const taker of [...this.#line]) {
+      this.#line.delete(taker);
+      bytes += taker.takeTurn();
+      if (bytes >= this.bytesPerRound) break;
+    }
+    this.#isScheduled = this.#line.size > 0;
+    if (this.#isScheduled) setImmediate(() => this.#round());
+  }
+}
