@@ -111,3 +111,10 @@ export class Answers {
     this.rejection = undefined;
   }
 }
+
+/** Whether the text has the name as a word of its own, not as a part of a longer name. */
+function _mentions(text: string, name: string): boolean {
+  if (!text.includes(name)) return false;
+  const escaped = name.replace(/[^\w]/g, "\\$&");
+  return new RegExp(`(?<![\\w|/.-])${escaped}(?!\\.?[\\w|/-])`).test(text);
+}

@@ -1,11 +1,14 @@
 // A real gRPC client that plays a proxy by a script: it sends what it is told and hands out what it is sent.
 import { create, fromBinary, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
+import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { Client, type ClientDuplexStream, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
 import {
   DeltaDiscoveryRequestSchema,
   DeltaDiscoveryResponseSchema,
   DiscoveryRequestSchema,
   DiscoveryResponseSchema,
+  type Resource,
+  ResourceSchema,
 } from "../../../controlplane/gen/envoy/service/discovery/v3/discovery_pb.js";
 
 type Variant = "delta" | "sotw";
@@ -15,13 +18,15 @@ export type SotwRequest = MessageInitShape<typeof DiscoveryRequestSchema>;
 const METHODS = { delta: "DeltaAggregatedResources", sotw: "StreamAggregatedResources" } as const;
 const SERVICE = "/envoy.service.discovery.v3.AggregatedDiscoveryService";
 
-/** A response, whichever the variant. Resources as "name@version", or "name~" for a heartbeat. */
+/** A response, whichever the variant. Resources as "name@version", or "name@version~" for a heartbeat without body. */
 export interface Received {
   readonly typeUrl: string;
   readonly nonce: string;
   readonly version: string;
   readonly resources: readonly string[];
   readonly removed: readonly string[];
+  /** Milliseconds, one for each resource. */
+  readonly ttls: readonly (number | undefined)[];
 }
 
 /** One stream. Requests are for the node `id` until one of them brings its own. */
@@ -132,15 +137,33 @@ function readDelta(bytes: Uint8Array): Received {
     DeltaDiscoveryResponseSchema,
     bytes,
   );
-  const names = resources.map(({ name, resource }) => (resource === undefined ? `${name}~` : text(resource.value)));
-  return { typeUrl, nonce, version: systemVersionInfo, resources: names, removed: removedResources };
+  return {
+    typeUrl,
+    nonce,
+    version: systemVersionInfo,
+    resources: resources.map(describe),
+    removed: removedResources,
+    ttls: resources.map(ttlMillis),
+  };
 }
 
 function readSotw(bytes: Uint8Array): Received {
   const { typeUrl, nonce, versionInfo, resources } = fromBinary(DiscoveryResponseSchema, bytes);
-  return { typeUrl, nonce, version: versionInfo, resources: resources.map(({ value }) => text(value)), removed: [] };
+  const unwrapped = resources.map((any) => anyUnpack(any, ResourceSchema) ?? create(ResourceSchema, { resource: any }));
+  return {
+    typeUrl,
+    nonce,
+    version: versionInfo,
+    resources: unwrapped.map(describe),
+    removed: [],
+    ttls: unwrapped.map(ttlMillis),
+  };
 }
 
-function text(bytes: Uint8Array): string {
-  return new TextDecoder().decode(bytes);
+function describe({ name, version, resource }: Resource): string {
+  return resource === undefined ? `${name}@${version}~` : new TextDecoder().decode(resource.value);
+}
+
+function ttlMillis({ ttl }: Resource): number | undefined {
+  return ttl && Number(ttl.seconds) * 1000 + ttl.nanos / 1_000_000;
 }
