@@ -1,0 +1,78 @@
+// The `headgate` command: registers the commands, which are data, and runs the one that was asked for.
+import { Command, CommanderError, Option } from "commander";
+import { type CommandDefinition, type CommandIo, exitCode, type OptionValues } from "./command.js";
+import { proxyCommand } from "./proxy.js";
+import { serveCommand } from "./serve.js";
+import { statusCommand } from "./status.js";
+import { validateCommand } from "./validate.js";
+
+const COMMANDS: readonly CommandDefinition[] = [serveCommand, proxyCommand, validateCommand, statusCommand];
+
+/** Runs a command line (without node and script) and resolves with the exit code. */
+export async function runCommand(words: readonly string[], io: CommandIo): Promise<number> {
+  let code: number = exitCode.ok;
+  const program = new Command("headgate")
+    .description("Istio traffic policies on stock Envoys, decided by one small Wasm filter.")
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void io.stdout.write(text),
+      writeErr: (text) => void io.stderr.write(text),
+    })
+    .showHelpAfterError("(add --help for what there is)");
+  for (const definition of COMMANDS) {
+    program.addCommand(
+      toCommand(definition, async (args, options) => {
+        code = await definition.run(args, options, io);
+      }),
+    );
+  }
+  try {
+    await program.parseAsync([...words], { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    return error.exitCode === 0 ? exitCode.ok : exitCode.usage;
+  }
+  return code;
+}
+
+function toCommand(
+  definition: CommandDefinition,
+  run: (args: readonly string[], options: OptionValues) => Promise<void>,
+): Command {
+  const command = new Command(definition.name)
+    .summary(definition.summary)
+    .description([`${definition.summary}.`, definition.description].filter(Boolean).join("\n\n"))
+    .exitOverride();
+  for (const { name, required, variadic, summary } of definition.arguments ?? []) {
+    const word = variadic ? `${name}...` : name;
+    command.argument(required ? `<${word}>` : `[${word}]`, summary);
+  }
+  for (const option of definition.options) command.addOption(toOption(option));
+  command.action(async () => run(command.args, command.opts()));
+  return command;
+}
+
+function toOption(definition: CommandDefinition["options"][number]): Option {
+  const option = new Option(definition.flags, definition.summary);
+  if (definition.required) option.makeOptionMandatory();
+  if (definition.choices) option.choices([...definition.choices]);
+  if (definition.default !== undefined) option.default(definition.default);
+  if (definition.repeatable) {
+    option.argParser((word: string, before: readonly string[] | undefined) => [...(before ?? []), word]);
+  }
+  return option;
+}
+
+function processIo(): CommandIo {
+  const stopped = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stopped.abort());
+  const { stdout, stderr, env } = process;
+  return { stdout, stderr, env, cwd: process.cwd(), signal: stopped.signal };
+}
+
+try {
+  process.exitCode = await runCommand(process.argv.slice(2), processIo());
+} catch (error) {
+  process.stderr.write(`headgate: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  process.exitCode = exitCode.internal;
+}

@@ -1,0 +1,89 @@
+// `headgate serve`: the control plane.
+import { join, resolve } from "node:path";
+import { PACKAGE_ROOT } from "../agent/package-root.js";
+import { startControlPlane } from "../main.js";
+import type { SourceState } from "../sources/source.js";
+import type { AdsEvent } from "../xds/events.js";
+import { type CommandDefinition, exitCode } from "./command.js";
+import { readHostPort } from "./flag-values.js";
+import { violationText } from "./violation-text.js";
+
+export const serveCommand: CommandDefinition = {
+  name: "serve",
+  summary: "run the control plane: read policies, serve them to proxies over ADS",
+  description:
+    "Reads every YAML file of the directories, follows their changes, and keeps the proxies that connect up to date.\n" +
+    "Prints one line of JSON with the addresses it serves once it is ready; logs go to stderr.\n\n" +
+    "Example:\n  headgate serve --config ./policies --ads 127.0.0.1:15010 --admin 127.0.0.1:15014",
+  options: [
+    {
+      flags: "--config <dir>",
+      summary: "a directory of YAML; given several times, earlier ones win",
+      required: true,
+      repeatable: true,
+    },
+    { flags: "--namespace <namespace>", summary: "the namespace of objects that name none", default: "default" },
+    {
+      flags: "--root-namespace <namespace>",
+      summary: "the namespace whose Sidecar and DestinationRules are defaults",
+      default: "istio-system",
+    },
+    { flags: "--ads <host:port>", summary: "where to serve ADS; port 0: any", default: "127.0.0.1:15010" },
+    { flags: "--admin <host:port>", summary: "where to serve the admin; port 0: any", default: "127.0.0.1:15014" },
+  ],
+
+  async run(_args, options, io) {
+    const log = (line: string) => io.stderr.write(`headgate serve: ${line}\n`);
+    for (const flag of ["ads", "admin"] as const) {
+      const address = readHostPort(`--${flag}`, String(options[flag]));
+      if ("error" in address) {
+        log(address.error);
+        return exitCode.usage;
+      }
+    }
+    const directories = (options.config as readonly string[]).map((directory) => resolve(io.cwd, directory));
+    try {
+      const controlPlane = await startControlPlane({
+        directories,
+        defaultNamespace: String(options.namespace),
+        rootNamespace: String(options.rootNamespace),
+        ads: String(options.ads),
+        admin: String(options.admin),
+        trafficFilter: join(PACKAGE_ROOT, "build", "traffic.wasm"),
+        onState: logStates(log),
+        onEvent: (event) => logEvent(event, log),
+      });
+      io.stdout.write(`${JSON.stringify({ ads: controlPlane.ads, admin: controlPlane.admin })}\n`);
+      await aborted(io.signal);
+      await controlPlane.close();
+      return exitCode.ok;
+    } catch (error) {
+      log(error instanceof Error ? error.message : String(error));
+      return exitCode.unavailable;
+    }
+  },
+};
+
+/** Tells of each state, and of each violation once. */
+function logStates(log: (line: string) => void): (state: SourceState) => void {
+  let known = new Set<string>();
+  return (state) => {
+    log(`${state.resources.size} objects, ${state.changed.size} changed, ${state.violations.length} violations`);
+    const texts = new Set(state.violations.map(violationText));
+    for (const text of texts) if (!known.has(text)) log(text);
+    known = texts;
+  };
+}
+
+function logEvent(event: AdsEvent, log: (line: string) => void): void {
+  if (event.type === "connect") log(`${event.nodeId} connected from ${event.peer} (${event.protocol})`);
+  if (event.type === "disconnect") log(`${event.key} disconnected`);
+  if (event.type === "nack") log(`${event.key} rejected ${event.typeUrl}: ${event.error}`);
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((done) => {
+    if (signal.aborted) done();
+    else signal.addEventListener("abort", () => done(), { once: true });
+  });
+}

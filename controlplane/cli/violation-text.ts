@@ -1,0 +1,27 @@
+// A violation as a person reads it, and as tools do.
+import type { Violation } from "../resources/violation.js";
+
+/** file:line:column: severity code object path: message */
+export function violationText(violation: Violation): string {
+  const { position, severity, code, kind, namespace, name, path, message } = violation;
+  const place = position ? `${position.file}:${position.line}:${position.column}: ` : "";
+  const object = kind ? ` ${kind} ${namespace ?? ""}/${name ?? ""}` : "";
+  return `${place}${severity} [${code}]${object}${path ? ` ${path}` : ""}: ${message}`;
+}
+
+/** One flat object, with null for what is not known. */
+export function violationJson(violation: Violation): object {
+  const { position, severity, code, kind, namespace, name, path, message } = violation;
+  return {
+    code,
+    severity,
+    file: position?.file ?? null,
+    line: position?.line ?? null,
+    column: position?.column ?? null,
+    kind: kind ?? null,
+    namespace: namespace ?? null,
+    name: name ?? null,
+    path,
+    message,
+  };
+}

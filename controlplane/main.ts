@@ -1,0 +1,100 @@
+// Wires the arrow: sources -> resources -> mesh -> translate -> snapshots -> ADS, with the admin beside it.
+import { readFile } from "node:fs/promises";
+import { status } from "@grpc/grpc-js";
+import { createAdmin } from "./admin/server.js";
+import { parseNode } from "./proxy/proxy.js";
+import { Publisher } from "./publish/publisher.js";
+import { Revisions } from "./publish/revisions.js";
+import { createDirectorySource } from "./sources/directory.js";
+import { createMergedSource } from "./sources/merged.js";
+import type { SourceState } from "./sources/source.js";
+import { SnapshotCache } from "./xds/cache.js";
+import type { AdsEvent } from "./xds/events.js";
+import { createAdsServer } from "./xds/server.js";
+
+export interface ControlPlaneOptions {
+  /** Directories of YAML; where two define the same object, the earlier one's stands. */
+  readonly directories: readonly string[];
+  /** The namespace of objects that name none. */
+  readonly defaultNamespace: string;
+  readonly rootNamespace: string;
+  /** host:port, port 0 for a free one. */
+  readonly ads: string;
+  readonly admin: string;
+  /** The path of the traffic filter's module. */
+  readonly trafficFilter: string;
+  readonly onEvent?: (event: AdsEvent) => void;
+  readonly onState?: (state: SourceState) => void;
+}
+
+export interface ControlPlane {
+  /** host:port that are served. */
+  readonly ads: string;
+  readonly admin: string;
+  close(): Promise<void>;
+}
+
+/** Resolves once the sources are read and both addresses are served. Rejects when it cannot start. */
+export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
+  const cache = new SnapshotCache();
+  const revisions = new Revisions();
+  const publisher = new Publisher({
+    cache,
+    mesh: { rootNamespace: options.rootNamespace },
+    translate: { trafficFilter: { wasm: await readFile(options.trafficFilter) } },
+  });
+  const source = createMergedSource(
+    options.directories.map((directory) =>
+      createDirectorySource({ directory, defaultNamespace: options.defaultNamespace }),
+    ),
+  );
+  let current: SourceState | undefined;
+  const violations = () => [...(current?.violations ?? []), ...publisher.mesh.violations];
+  const publish = (state: SourceState) => {
+    const before = current;
+    current = state;
+    const changed = publisher.update(state);
+    revisions.published(before, state, violations().length, changed);
+    options.onState?.(state);
+  };
+
+  const ads = createAdsServer({
+    cache,
+    synced: () => current !== undefined,
+    onConnect: (node) => {
+      const parsed = parseNode(node);
+      if ("error" in parsed) return { error: { code: status.INVALID_ARGUMENT, message: parsed.error } };
+      publisher.connect(parsed.proxy);
+      revisions.connected(parsed.proxy.id);
+      return { key: parsed.proxy.id };
+    },
+    onDisconnect: (key) => {
+      publisher.disconnect(key);
+      revisions.disconnected(key);
+    },
+    onEvent: (event) => {
+      if (event.type === "nack") revisions.rejected(event.key, event.typeUrl, event.error);
+      if (event.type === "ack" || event.type === "nack") settle(event.key);
+      options.onEvent?.(event);
+    },
+  });
+
+  function settle(key: string): void {
+    const proxy = ads.status().find((candidate) => candidate.key === key && candidate.disconnectedAt === undefined);
+    if (proxy?.types.every((type) => type.state !== "stale")) revisions.settled(key);
+  }
+
+  const admin = createAdmin({ publisher, revisions, violations, statuses: () => ads.status() });
+  publish(await source.start(publish));
+  const adsAddress = await ads.listen(options.ads);
+  const adminAddress = await admin.listen(options.admin);
+  return {
+    ads: adsAddress,
+    admin: adminAddress,
+    async close() {
+      await source.close();
+      revisions.close();
+      await Promise.all([ads.close(), admin.close()]);
+    },
+  };
+}

@@ -1,0 +1,82 @@
+// ServiceEntries, with the workloads they select -> services of the mesh, one for each host.
+import type { AnyResource } from "../resources/kinds.js";
+import type { ServiceEntry, WorkloadEndpoint } from "../resources/service-entry.js";
+import { isWildcard } from "./hostname.js";
+import { type Endpoint, type MeshService, portProtocol, type ServiceResolution } from "./service.js";
+import { selects, type Workloads } from "./workloads.js";
+
+type Port = ServiceEntry["spec"]["ports"][number];
+
+const RESOLUTION: Readonly<Record<ServiceEntry["spec"]["resolution"], ServiceResolution>> = {
+  NONE: "none",
+  STATIC: "static",
+  DNS: "dns",
+  DNS_ROUND_ROBIN: "dns-round-robin",
+};
+
+export function serviceEntryServices(resources: readonly AnyResource[], workloads: Workloads): MeshService[] {
+  return resources
+    .filter((resource) => resource.kind === "ServiceEntry")
+    .flatMap((entry) => entry.spec.hosts.map((host) => toMeshService(entry, host.toLowerCase(), workloads)));
+}
+
+function toMeshService(entry: ServiceEntry, hostname: string, workloads: Workloads): MeshService {
+  const endpoints = new Map<number, readonly Endpoint[]>();
+  for (const port of entry.spec.ports) endpoints.set(port.number, portEndpoints(entry, hostname, port, workloads));
+  return Object.freeze({
+    hostname,
+    namespace: entry.meta.namespace,
+    ports: entry.spec.ports.map((port) => ({
+      number: port.number,
+      name: port.name,
+      protocol: portProtocol(port.protocol, undefined, port.protocol === "UDP" ? "UDP" : "TCP"),
+    })),
+    addresses: entry.spec.addresses,
+    resolution: RESOLUTION[entry.spec.resolution],
+    external: entry.spec.location === "MESH_EXTERNAL",
+    headless: false,
+    exportTo: entry.spec.exportTo,
+    endpoints,
+    subjectAltNames: entry.spec.subjectAltNames,
+    source: entry,
+  } satisfies MeshService);
+}
+
+function portEndpoints(entry: ServiceEntry, hostname: string, port: Port, workloads: Workloads): readonly Endpoint[] {
+  const own = entry.spec.workloadSelector
+    ? selectedEndpoints(entry, entry.spec.workloadSelector, port, workloads)
+    : entry.spec.endpoints.filter((endpoint) => endpoint.address !== undefined).map((e) => toEndpoint(e, port));
+  if (own.length > 0) return own;
+  const resolvable = entry.spec.resolution === "DNS" || entry.spec.resolution === "DNS_ROUND_ROBIN";
+  if (!resolvable || entry.spec.workloadSelector || isWildcard(hostname)) return [];
+  return [{ address: hostname, port: port.targetPort ?? port.number, labels: {}, locality: "", weight: 1 }];
+}
+
+function selectedEndpoints(
+  entry: ServiceEntry,
+  selector: Readonly<Record<string, string>>,
+  port: Port,
+  workloads: Workloads,
+): Endpoint[] {
+  const entries = workloads
+    .entriesOf(entry.meta.namespace)
+    .filter((workload) => workload.spec.address !== undefined && selects(selector, workload.spec.labels))
+    .map((workload) => toEndpoint(workload.spec, port));
+  const pods = workloads
+    .podsOf(entry.meta.namespace)
+    .filter((pod) => pod.spec.ready && selects(selector, pod.meta.labels))
+    .flatMap((pod) =>
+      pod.spec.ips.map((address) => toEndpoint({ address, ports: pod.spec.ports, labels: pod.meta.labels }, port)),
+    );
+  return [...entries, ...pods].sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0));
+}
+
+function toEndpoint(endpoint: WorkloadEndpoint, port: Port): Endpoint {
+  return {
+    address: endpoint.address ?? "",
+    port: endpoint.ports.get(port.name) ?? port.targetPort ?? port.number,
+    labels: endpoint.labels,
+    locality: endpoint.locality ?? "",
+    weight: endpoint.weight ?? 1,
+  };
+}

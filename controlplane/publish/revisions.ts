@@ -1,0 +1,117 @@
+// Counts the states of the sources, and tells which proxies have acknowledged which: the log that status and the demo
+// read.
+import type { Kind } from "../resources/kinds.js";
+import type { SourceState } from "../sources/source.js";
+
+export interface ObjectChange {
+  readonly kind: Kind;
+  readonly namespace: string;
+  readonly name: string;
+  readonly change: "added" | "modified" | "removed";
+}
+
+/** What happened, in order; id counts from 1, at is an ISO 8601 time. */
+export type RevisionEvent = { readonly id: number; readonly at: string; readonly revision: number } & (
+  | { readonly type: "change"; readonly changed: readonly ObjectChange[]; readonly violations: number }
+  | { readonly type: "acknowledged"; readonly proxy: string }
+  | { readonly type: "rejected"; readonly proxy: string; readonly typeUrl: string; readonly error: string }
+);
+
+type NewEvent = RevisionEvent extends infer E
+  ? E extends RevisionEvent
+    ? Omit<E, "id" | "at" | "revision">
+    : never
+  : never;
+
+const MAX_EVENTS = 1_000;
+const MAX_WAITERS = 256;
+
+export class Revisions {
+  /** The newest state of the sources; 0 before the first. */
+  #revision = 0;
+  #nextId = 1;
+  readonly #events: RevisionEvent[] = [];
+  readonly #waiters = new Set<() => void>();
+  /** The last revision that changed something for a proxy, while it is not acknowledged yet. */
+  readonly #outstanding = new Map<string, number>();
+  readonly #acknowledged = new Map<string, number>();
+
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** A new state was published; `proxies` are those for whom it changed something. */
+  published(before: SourceState | undefined, state: SourceState, violations: number, proxies: readonly string[]): void {
+    this.#revision++;
+    for (const proxy of proxies) this.#outstanding.set(proxy, this.#revision);
+    this.#add({ type: "change", changed: changesBetween(before, state), violations });
+  }
+
+  /** A proxy connected and was published to. */
+  connected(proxy: string): void {
+    this.#outstanding.set(proxy, this.#revision);
+  }
+
+  disconnected(proxy: string): void {
+    this.#outstanding.delete(proxy);
+    this.#acknowledged.delete(proxy);
+  }
+
+  /** All that was sent to the proxy is answered. */
+  settled(proxy: string): void {
+    const revision = this.#outstanding.get(proxy);
+    if (revision === undefined) return;
+    this.#outstanding.delete(proxy);
+    this.#acknowledged.set(proxy, revision);
+    this.#add({ type: "acknowledged", proxy });
+  }
+
+  rejected(proxy: string, typeUrl: string, error: string): void {
+    this.#add({ type: "rejected", proxy, typeUrl, error });
+  }
+
+  /** The highest revision of which nothing is outstanding; one that changes nothing for the proxy counts at once. */
+  acknowledgedBy(proxy: string): number {
+    return this.#outstanding.has(proxy) ? (this.#acknowledged.get(proxy) ?? 0) : this.#revision;
+  }
+
+  /** The kept events after an id; waits for one, so long at most, when there is none. Milliseconds. */
+  async eventsAfter(id: number, waitMillis: number): Promise<readonly RevisionEvent[]> {
+    const after = () => this.#events.filter((event) => event.id > id);
+    if (after().length > 0 || waitMillis <= 0 || this.#waiters.size >= MAX_WAITERS) return after();
+    await new Promise<void>((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        this.#waiters.delete(done);
+        resolve();
+      };
+      const timer = setTimeout(done, waitMillis);
+      timer.unref();
+      this.#waiters.add(done);
+    });
+    return after();
+  }
+
+  /** Ends all waiting. */
+  close(): void {
+    for (const waiter of [...this.#waiters]) waiter();
+  }
+
+  #add(event: NewEvent): void {
+    const full = { id: this.#nextId++, at: new Date().toISOString(), revision: this.#revision, ...event };
+    this.#events.push(full as RevisionEvent);
+    if (this.#events.length > MAX_EVENTS) this.#events.shift();
+    this.close();
+  }
+}
+
+function changesBetween(before: SourceState | undefined, state: SourceState): ObjectChange[] {
+  return [...state.changed].sort().flatMap((key): ObjectChange[] => {
+    const now = state.resources.get(key);
+    const was = before?.resources.get(key);
+    const object = now ?? was;
+    if (!object) return [];
+    const change = now && was ? "modified" : now ? "added" : "removed";
+    return [{ kind: object.kind, namespace: object.meta.namespace, name: object.meta.name, change }];
+  });
+}

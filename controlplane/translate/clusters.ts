@@ -1,0 +1,123 @@
+// Services and DestinationRules -> clusters, one for each port and subset, and the load assignments they ask for.
+import { create } from "@bufbuild/protobuf";
+import {
+  type Cluster,
+  Cluster_DiscoveryType,
+  Cluster_DnsLookupFamily,
+  Cluster_EdsClusterConfigSchema,
+  Cluster_LbPolicy,
+  ClusterSchema,
+} from "../gen/envoy/config/cluster/v3/cluster_pb.js";
+import { BindConfigSchema } from "../gen/envoy/config/core/v3/address_pb.js";
+import { ClusterLoadAssignmentSchema } from "../gen/envoy/config/endpoint/v3/endpoint_pb.js";
+import type { DestinationPolicy } from "../mesh/destination-rules.js";
+import type { MeshService, Protocol, ServicePort } from "../mesh/service.js";
+import type { Subset } from "../resources/destination-rule.js";
+import { BLACK_HOLE_CLUSTER, clusterName, INBOUND_PASSTHROUGH_CLUSTER, PASSTHROUGH_CLUSTER } from "./cluster-name.js";
+import { applySettings, effectiveSettings } from "./cluster-policy.js";
+import { endpointsOf, loadAssignment } from "./endpoints.js";
+import { type EnvoyResource, encodeResource } from "./resource.js";
+import { applyProtocol } from "./upstream-protocol.js";
+import { upstreamTls } from "./upstream-tls.js";
+import { adsSource, duration, socketAddress } from "./values.js";
+
+/** The source address of passed-through inbound connections; Istio's, so that its capture rules fit. */
+const INBOUND_PASSTHROUGH_ADDRESS = "127.0.0.6";
+
+/** The clusters of one service, and the endpoints of those that get theirs by EDS. */
+export function serviceClusters(service: MeshService, policy: DestinationPolicy | undefined): EnvoyResource[] {
+  return service.ports
+    .filter((port) => port.protocol !== "udp")
+    .flatMap((port) => [
+      ...outboundCluster(service, port, policy, undefined),
+      ...[...(policy?.subsets.values() ?? [])].flatMap((subset) => outboundCluster(service, port, policy, subset)),
+    ]);
+}
+
+function outboundCluster(
+  service: MeshService,
+  port: ServicePort,
+  policy: DestinationPolicy | undefined,
+  subset: Subset | undefined,
+): EnvoyResource[] {
+  const name = clusterName("outbound", port.number, subset?.name ?? "", service.hostname);
+  const settings = effectiveSettings(port.number, policy?.trafficPolicy, subset?.trafficPolicy);
+  const cluster = create(ClusterSchema, { name });
+  applySettings(cluster, settings);
+  const alpn = applyProtocol(cluster, port.protocol, settings.connectionPool?.http);
+  const socket = upstreamTls(settings.tls, service.hostname, service.subjectAltNames, alpn);
+  if (socket) cluster.transportSocket = socket;
+  const assignment = loadAssignment(name, endpointsOf(service, port.number, subset?.labels ?? {}));
+  const original = service.resolution === "none" || settings.loadBalancer?.simple === "PASSTHROUGH";
+  if (original) {
+    setOriginalDestination(cluster);
+  } else if (service.resolution === "static") {
+    cluster.clusterDiscoveryType = { case: "type", value: Cluster_DiscoveryType.EDS };
+    cluster.edsClusterConfig = create(Cluster_EdsClusterConfigSchema, { edsConfig: adsSource(), serviceName: name });
+  } else {
+    const type = service.resolution === "dns" ? Cluster_DiscoveryType.STRICT_DNS : Cluster_DiscoveryType.LOGICAL_DNS;
+    cluster.clusterDiscoveryType = { case: "type", value: type };
+    cluster.dnsLookupFamily = Cluster_DnsLookupFamily.V4_PREFERRED;
+    cluster.respectDnsTtl = true;
+    cluster.loadAssignment = assignment;
+  }
+  const byEds = !original && service.resolution === "static";
+  return [
+    encodeResource(ClusterSchema, name, cluster),
+    ...(byEds ? [encodeResource(ClusterLoadAssignmentSchema, name, assignment)] : []),
+  ];
+}
+
+function setOriginalDestination(cluster: Cluster): void {
+  cluster.clusterDiscoveryType = { case: "type", value: Cluster_DiscoveryType.ORIGINAL_DST };
+  cluster.lbPolicy = Cluster_LbPolicy.CLUSTER_PROVIDED;
+}
+
+/** The cluster that hands inbound traffic of one port to the workload. */
+export function inboundCluster(
+  port: number,
+  protocol: Protocol,
+  target: { readonly address: string; readonly port: number },
+): EnvoyResource {
+  const name = clusterName("inbound", port, "", "");
+  const endpoint = { address: socketAddress(target.address, target.port) };
+  const cluster = create(ClusterSchema, {
+    name,
+    clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.STATIC },
+    loadAssignment: {
+      clusterName: name,
+      endpoints: [{ lbEndpoints: [{ hostIdentifier: { case: "endpoint", value: endpoint } }] }],
+    },
+  });
+  applySettings(cluster, {});
+  applyProtocol(cluster, protocol, undefined);
+  return encodeResource(ClusterSchema, name, cluster);
+}
+
+/** The clusters that every sidecar has, whatever its services. */
+export function specialClusters(captured: boolean): EnvoyResource[] {
+  const blackHole = create(ClusterSchema, {
+    name: BLACK_HOLE_CLUSTER,
+    clusterDiscoveryType: { case: "type", value: Cluster_DiscoveryType.STATIC },
+    connectTimeout: duration(10_000),
+  });
+  const passthroughs = captured ? [passthroughCluster(PASSTHROUGH_CLUSTER), inboundPassthroughCluster()] : [];
+  return [blackHole, ...passthroughs].map((cluster) => encodeResource(ClusterSchema, cluster.name, cluster));
+}
+
+function passthroughCluster(name: string): Cluster {
+  const cluster = create(ClusterSchema, { name });
+  applySettings(cluster, {});
+  applyProtocol(cluster, "http", { useClientProtocol: true });
+  setOriginalDestination(cluster);
+  return cluster;
+}
+
+/** Binds outgoing connections to an address of its own, which the capture rules let through to the workload. */
+function inboundPassthroughCluster(): Cluster {
+  const cluster = passthroughCluster(INBOUND_PASSTHROUGH_CLUSTER);
+  cluster.upstreamBindConfig = create(BindConfigSchema, {
+    sourceAddress: { address: INBOUND_PASSTHROUGH_ADDRESS, portSpecifier: { case: "portValue", value: 0 } },
+  });
+  return cluster;
+}

@@ -1,0 +1,167 @@
+// What a gateway proxy listens on: the servers of the Gateways that select it, one listener for each port.
+import { TrafficDirection } from "../gen/envoy/config/core/v3/base_pb.js";
+import type { FilterChain } from "../gen/envoy/config/listener/v3/listener_components_pb.js";
+import { ListenerSchema } from "../gen/envoy/config/listener/v3/listener_pb.js";
+import { instancesOf } from "../mesh/instances.js";
+import { parseHostPattern } from "../mesh/visibility.js";
+import { push, selects } from "../mesh/workloads.js";
+import type { Server, ServerTlsSettings } from "../resources/gateway.js";
+import { bindPort } from "./bind.js";
+import type { Context } from "./context.js";
+import { downstreamTls } from "./downstream-tls.js";
+import { filterChain, listener } from "./filter-chain.js";
+import { boundVirtualServices, type GatewayServer, gatewayRoutes, nameOfGateway } from "./gateway-routes.js";
+import { httpConnection } from "./http-connection.js";
+import { type EnvoyResource, encodeResource } from "./resource.js";
+import { findCredential, secretResources } from "./secrets.js";
+import { tcpRuleChains, tlsRuleChains } from "./tcp-route.js";
+
+/** The listeners, route configurations and secrets of a gateway. */
+export function gatewayListeners(context: Context): EnvoyResource[] {
+  const byAddress = new Map<string, GatewayServer[]>();
+  for (const entry of selectedServers(context)) {
+    const address = entry.server.bind ?? gatewayBindAddress(context);
+    push(byAddress, `${address}_${boundPort(entry.server.port.number, context)}`, entry);
+  }
+  const resources = [...byAddress]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .flatMap(([name, servers]) => portListener(name, servers, context));
+  return [...resources, ...secrets(context)];
+}
+
+function selectedServers(context: Context): GatewayServer[] {
+  return [...context.mesh.gateways.values()]
+    .filter((gateway) => selects(gateway.spec.selector, context.proxy.labels))
+    .flatMap((gateway) => gateway.spec.servers.map((server) => ({ gateway, server })));
+}
+
+/** A proxy whose own address is a loopback one listens on that alone, so that many can share a machine. */
+function gatewayBindAddress(context: Context): string {
+  const [own = ""] = context.proxy.addresses;
+  return own.startsWith("127.") ? own : "0.0.0.0";
+}
+
+/** Where a Service stands before the gateway, its target port is what the gateway listens on, as in Istio. */
+export function boundPort(port: number, context: Context): number {
+  const behind = instancesOf(context.mesh, context.proxy).find((instance) => instance.port.number === port);
+  return behind?.targetPort ?? bindPort(port, context.proxy);
+}
+
+/** The servers of one port: all in the clear as HTTP, or told apart by the server name in TLS, or plain TCP. */
+function portListener(name: string, servers: readonly GatewayServer[], context: Context): EnvoyResource[] {
+  const clear = servers.filter(({ server }) => !terminatesTls(server) && isHttpServer(server) && !passesTls(server));
+  const encrypted = servers.filter(({ server }) => terminatesTls(server));
+  const passed = servers.filter(({ server }) => passesTls(server));
+  const raw = servers.filter(({ server }) => server.port.protocol === "TCP" || server.port.protocol === "MONGO");
+  const resources: EnvoyResource[] = [];
+  const chains: FilterChain[] = [];
+  let defaultChain: FilterChain | undefined;
+  for (const entry of encrypted) {
+    const chain = terminatingChain(entry, context, resources);
+    if (chain) chains.push(chain);
+  }
+  for (const entry of passed) chains.push(...passthroughChains(entry, context));
+  if (clear.length > 0) {
+    const routeName = `http.${clear[0]?.server.port.number}`;
+    resources.push(gatewayRoutes(routeName, clear, context));
+    defaultChain = filterChain(routeName, undefined, [edgeConnection(routeName)]);
+  } else {
+    defaultChain = raw.flatMap((entry) => l4Chains(entry, context))[0];
+  }
+  if (chains.length === 0 && !defaultChain) return resources;
+  const separator = name.lastIndexOf("_");
+  const built = listener({
+    name,
+    address: name.slice(0, separator),
+    port: Number(name.slice(separator + 1)),
+    bind: true,
+    direction: TrafficDirection.OUTBOUND,
+    chains: withoutDuplicateMatches(chains),
+    ...(defaultChain ? { defaultChain } : {}),
+  });
+  return [...resources, encodeResource(ListenerSchema, name, built)];
+}
+
+function edgeConnection(routeName: string) {
+  return httpConnection({ statPrefix: routeName, routes: { rds: routeName }, decides: true, edge: true });
+}
+
+function isHttpServer(server: Server): boolean {
+  return ["HTTP", "HTTPS", "HTTP2", "GRPC", "GRPC-WEB"].includes(server.port.protocol);
+}
+
+function passesTls(server: Server): boolean {
+  return server.tls?.mode === "PASSTHROUGH";
+}
+
+function terminatesTls(server: Server): boolean {
+  const mode = server.tls?.mode;
+  return (
+    (mode === "SIMPLE" || mode === "MUTUAL" || mode === "OPTIONAL_MUTUAL") &&
+    (server.port.protocol === "HTTPS" || server.port.protocol === "TLS")
+  );
+}
+
+/** Undefined while the server's credential is missing: the port's other servers must not wait for it. */
+function terminatingChain(entry: GatewayServer, context: Context, resources: EnvoyResource[]): FilterChain | undefined {
+  const { gateway, server } = entry;
+  if (!server.tls || !credentialIsComplete(server.tls, context)) return undefined;
+  const { number, name, protocol } = server.port;
+  const match = { serverNames: serverNames(entry) };
+  if (protocol === "TLS") {
+    const [first] = l4Chains(entry, context);
+    if (!first) return undefined;
+    return filterChain(
+      `tls.${number}.${name}.${nameOfGateway(gateway)}`,
+      match,
+      first.filters,
+      downstreamTls(server.tls, []),
+    );
+  }
+  const routeName = `https.${number}.${name}.${gateway.meta.name}.${gateway.meta.namespace}`;
+  resources.push(gatewayRoutes(routeName, [entry], context));
+  return filterChain(routeName, match, [edgeConnection(routeName)], downstreamTls(server.tls, ["h2", "http/1.1"]));
+}
+
+function serverNames({ gateway, server }: GatewayServer): string[] {
+  return [...new Set(server.hosts.map((host) => parseHostPattern(host, gateway.meta.namespace).host))];
+}
+
+function credentialIsComplete(tls: ServerTlsSettings, context: Context): boolean {
+  if (!tls.credentialName) return true;
+  const credential = findCredential(tls.credentialName, context);
+  const needsAuthority = tls.mode !== "SIMPLE";
+  return credential?.certificate !== undefined && (!needsAuthority || credential.authority !== undefined);
+}
+
+/** TLS that goes through unopened: by server name, as the bound VirtualServices' tls rules say. */
+function passthroughChains(entry: GatewayServer, context: Context): FilterChain[] {
+  const site = { gateway: nameOfGateway(entry.gateway), port: entry.server.port.number };
+  return boundVirtualServices(entry, context).flatMap(({ virtualService }) =>
+    tlsRuleChains(virtualService, site, context),
+  );
+}
+
+function l4Chains(entry: GatewayServer, context: Context): FilterChain[] {
+  const site = { gateway: nameOfGateway(entry.gateway), port: entry.server.port.number };
+  return boundVirtualServices(entry, context).flatMap(({ virtualService }) =>
+    tcpRuleChains(virtualService, site, context),
+  );
+}
+
+/** Envoy refuses a listener with two chains of one match; the older object's stays. */
+function withoutDuplicateMatches(chains: readonly FilterChain[]): FilterChain[] {
+  const seen = new Set<string>();
+  return chains.filter(({ filterChainMatch }) => {
+    const key = (filterChainMatch?.serverNames ?? []).join(" ");
+    return !seen.has(key) && seen.add(key);
+  });
+}
+
+function secrets(context: Context): EnvoyResource[] {
+  const names = selectedServers(context).flatMap(({ server }) => server.tls?.credentialName ?? []);
+  return [...new Set(names)].sort().flatMap((name) => {
+    const credential = findCredential(name, context);
+    return credential ? secretResources(name, credential) : [];
+  });
+}

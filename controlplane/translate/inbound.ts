@@ -1,0 +1,121 @@
+// What a sidecar listens on for traffic to its workload: a listener, or a chain of the capturing one, for each port.
+import { create } from "@bufbuild/protobuf";
+import { TrafficDirection } from "../gen/envoy/config/core/v3/base_pb.js";
+import type { FilterChain } from "../gen/envoy/config/listener/v3/listener_components_pb.js";
+import { ListenerSchema } from "../gen/envoy/config/listener/v3/listener_pb.js";
+import { RouteSchema } from "../gen/envoy/config/route/v3/route_components_pb.js";
+import { RouteConfigurationSchema } from "../gen/envoy/config/route/v3/route_pb.js";
+import { instancesOf } from "../mesh/instances.js";
+import { isHttp, type Protocol, portProtocol } from "../mesh/service.js";
+import type { IngressListener } from "../resources/sidecar.js";
+import { clusterName, INBOUND_PASSTHROUGH_CLUSTER } from "./cluster-name.js";
+import { inboundCluster } from "./clusters.js";
+import type { Context } from "./context.js";
+import { filterChain, listener } from "./filter-chain.js";
+import { httpConnection } from "./http-connection.js";
+import { type EnvoyResource, encodeResource } from "./resource.js";
+import { anyPath } from "./route.js";
+import { tcpProxy } from "./tcp-route.js";
+import { nativeVirtualHost } from "./virtual-host.js";
+
+/** Where the capture rules send what others send to the workload. */
+export const VIRTUAL_INBOUND_PORT = 15006;
+
+/** One port that the workload accepts traffic on. */
+interface InboundPort {
+  readonly port: number;
+  readonly protocol: Protocol;
+  readonly bind: string;
+  /** Where the workload itself listens. */
+  readonly target: { readonly address: string; readonly port: number };
+}
+
+/** The listeners and clusters of a sidecar's ingress. */
+export function inboundListeners(context: Context): EnvoyResource[] {
+  const ports = inboundPorts(context);
+  const clusters = ports.map((port) => inboundCluster(port.port, port.protocol, port.target));
+  if (context.proxy.interceptionMode === "REDIRECT") return [...clusters, virtualInbound(ports)];
+  const listeners = ports.map((port) => {
+    const built = listener({
+      name: `${port.bind}_${port.port}`,
+      address: port.bind,
+      port: port.port,
+      bind: true,
+      direction: TrafficDirection.INBOUND,
+      chains: [inboundChain(port, undefined)],
+    });
+    return encodeResource(ListenerSchema, built.name, built);
+  });
+  return [...clusters, ...listeners];
+}
+
+/** A Sidecar's ingress says it all where there is one; otherwise the services that the workload stands behind. */
+function inboundPorts(context: Context): InboundPort[] {
+  const { proxy, scope } = context;
+  const [own = "127.0.0.1"] = proxy.addresses;
+  const ingress = scope.sidecar?.spec.ingress ?? [];
+  if (ingress.length > 0) return ingress.map((entry) => ingressPort(entry, own));
+  const ports = new Map<number, InboundPort>();
+  for (const { port, targetPort } of instancesOf(context.mesh, proxy)) {
+    if (port.protocol === "udp" || ports.has(targetPort)) continue;
+    const target = { address: "127.0.0.1", port: targetPort };
+    ports.set(targetPort, { port: targetPort, protocol: port.protocol, bind: own, target });
+  }
+  return [...ports.values()].sort((a, b) => a.port - b.port);
+}
+
+function ingressPort(entry: IngressListener, own: string): InboundPort {
+  return {
+    port: entry.port.number,
+    protocol: portProtocol(entry.port.protocol),
+    bind: entry.bind ?? own,
+    target: defaultEndpoint(entry, own),
+  };
+}
+
+/** 0.0.0.0 and [::] mean the workload's own address, as in Istio. */
+function defaultEndpoint(entry: IngressListener, own: string): InboundPort["target"] {
+  const endpoint = entry.defaultEndpoint ?? `127.0.0.1:${entry.port.number}`;
+  if (endpoint.startsWith("unix://")) return { address: endpoint, port: 0 };
+  const colon = endpoint.lastIndexOf(":");
+  const host = endpoint.slice(0, colon).replace(/^\[|\]$/g, "");
+  const address = host === "0.0.0.0" || host === "::" ? own : host;
+  return { address, port: Number(endpoint.slice(colon + 1)) };
+}
+
+function inboundChain(port: InboundPort, destinationPort: number | undefined): FilterChain {
+  const cluster = clusterName("inbound", port.port, "", "");
+  const filter = isHttp(port.protocol) ? inboundHttp(cluster) : tcpProxy(cluster);
+  return filterChain(cluster, destinationPort === undefined ? undefined : { destinationPort }, [filter]);
+}
+
+function inboundHttp(cluster: string) {
+  const route = create(RouteSchema, {
+    name: "default",
+    match: anyPath(),
+    action: {
+      case: "route",
+      value: { clusterSpecifier: { case: "cluster", value: cluster }, timeout: { seconds: 0n } },
+    },
+  });
+  const routes = create(RouteConfigurationSchema, {
+    name: cluster,
+    virtualHosts: [nativeVirtualHost(cluster, ["*"], [route])],
+    validateClusters: false,
+  });
+  return httpConnection({ statPrefix: cluster, routes: { inline: routes }, decides: false, edge: false });
+}
+
+function virtualInbound(ports: readonly InboundPort[]): EnvoyResource {
+  const built = listener({
+    name: "virtualInbound",
+    address: "0.0.0.0",
+    port: VIRTUAL_INBOUND_PORT,
+    bind: true,
+    direction: TrafficDirection.INBOUND,
+    chains: ports.map((port) => inboundChain(port, port.port)),
+    defaultChain: filterChain("passthrough", undefined, [tcpProxy(INBOUND_PASSTHROUGH_CLUSTER)]),
+    originalDestination: "read",
+  });
+  return encodeResource(ListenerSchema, built.name, built);
+}

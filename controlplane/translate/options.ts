@@ -1,0 +1,6 @@
+// What translation depends on besides the mesh and the proxy. Arguments, never the environment.
+
+export interface TranslateOptions {
+  /** The traffic filter's module; its version is a hash of its bytes. */
+  readonly trafficFilter: { readonly wasm: Uint8Array };
+}

@@ -1,0 +1,139 @@
+// What a sidecar listens on for its workload's outgoing traffic: a listener for each port of the services in scope.
+
+import { TrafficDirection } from "../gen/envoy/config/core/v3/base_pb.js";
+import type { FilterChain } from "../gen/envoy/config/listener/v3/listener_components_pb.js";
+import { ListenerSchema } from "../gen/envoy/config/listener/v3/listener_pb.js";
+import { fullHostname, hostCovers } from "../mesh/hostname.js";
+import { type EgressScope, servicesByPort } from "../mesh/scope.js";
+import { isHttp, isTls, type MeshService, type Protocol } from "../mesh/service.js";
+import type { VirtualService } from "../resources/virtual-service.js";
+import { bindPort, outboundBindAddress } from "./bind.js";
+import { BLACK_HOLE_CLUSTER, clusterName, PASSTHROUGH_CLUSTER } from "./cluster-name.js";
+import type { Context } from "./context.js";
+import { filterChain, type ListenerOptions, listener } from "./filter-chain.js";
+import { httpConnection } from "./http-connection.js";
+import { outboundRoutes, passesThrough } from "./outbound-routes.js";
+import { type EnvoyResource, encodeResource } from "./resource.js";
+import { tcpProxy, tcpRuleChains, tlsRuleChains } from "./tcp-route.js";
+
+/** Where the capture rules send what the workload sends. */
+export const VIRTUAL_OUTBOUND_PORT = 15001;
+
+/** The listeners and route configurations of a sidecar's egress. */
+export function outboundListeners(context: Context): EnvoyResource[] {
+  const taken = new Set<string>();
+  const resources = context.scope.egress.flatMap((egress) =>
+    [...servicesByPort(egress.services)]
+      .filter(([port]) => egress.port === undefined || egress.port.number === port)
+      .flatMap(([port, services]) => portListeners(egress, port, services, context, taken)),
+  );
+  return context.proxy.interceptionMode === "REDIRECT" ? [...resources, virtualOutbound(context)] : resources;
+}
+
+/** The listeners of one port; `taken` holds the names that earlier egress listeners already gave out. */
+function portListeners(
+  egress: EgressScope,
+  port: number,
+  services: readonly MeshService[],
+  context: Context,
+  taken: Set<string>,
+): EnvoyResource[] {
+  const captured = context.proxy.interceptionMode === "REDIRECT";
+  const address = egress.bind ?? outboundBindAddress(context.proxy);
+  const name = `${address}_${port}`;
+  if (taken.has(name)) return [];
+  taken.add(name);
+  const of = (test: (protocol: Protocol) => boolean) =>
+    services.filter((service) => service.ports.some((own) => own.number === port && test(own.protocol)));
+  const http = of(isHttp);
+  const chains = of(isTls).flatMap((service) => tlsChains(egress, service, port, context));
+  const tcp = of((protocol) => protocol === "tcp");
+  const routeName = egress.port ? name : String(port);
+  const resources: EnvoyResource[] = [];
+  let defaultChain: FilterChain | undefined;
+  if (http.length > 0) {
+    const connection = httpConnection({
+      statPrefix: `outbound_${name}`,
+      routes: { rds: routeName },
+      decides: true,
+      edge: false,
+    });
+    defaultChain = filterChain("http", undefined, [connection]);
+    resources.push(outboundRoutes(routeName, { ...egress, services: http }, port, context));
+  }
+  const addressed = captured ? tcp.filter((service) => service.addresses.length > 0) : [];
+  for (const service of addressed) {
+    for (const virtualAddress of service.addresses) {
+      const own = tcpChains(egress, service, port, context);
+      resources.push(
+        encodeListener({ name: `${virtualAddress}_${port}`, address: virtualAddress, port, chains: own }, context),
+      );
+    }
+  }
+  const unaddressed = tcp.find((service) => !addressed.includes(service));
+  const unmatched = unaddressed && !defaultChain ? tcpChains(egress, unaddressed, port, context) : [];
+  defaultChain ??= unmatched.at(-1) ?? (captured ? unknownTraffic(context) : undefined);
+  chains.push(...unmatched.slice(0, -1));
+  if (chains.length === 0 && (!defaultChain || (http.length === 0 && !unaddressed))) return resources;
+  resources.push(encodeListener({ name, address, port, chains, ...(defaultChain ? { defaultChain } : {}) }, context));
+  return resources;
+}
+
+type PortListener = Pick<ListenerOptions, "name" | "address" | "port" | "chains" | "defaultChain">;
+
+function encodeListener(options: PortListener, context: Context): EnvoyResource {
+  const bind = context.proxy.interceptionMode === "NONE";
+  const built = listener({
+    ...options,
+    port: bind ? bindPort(options.port, context.proxy) : options.port,
+    bind,
+    direction: TrafficDirection.OUTBOUND,
+  });
+  return encodeResource(ListenerSchema, options.name, built);
+}
+
+function governing(egress: EgressScope, service: MeshService, section: "tls" | "tcp"): VirtualService | undefined {
+  return egress.virtualServices.find(
+    (candidate) =>
+      candidate.spec[section].length > 0 &&
+      candidate.spec.gateways.includes("mesh") &&
+      candidate.spec.hosts.some((host) => hostCovers(fullHostname(host, candidate.meta.namespace), service.hostname)),
+  );
+}
+
+function tlsChains(egress: EgressScope, service: MeshService, port: number, context: Context): FilterChain[] {
+  const owner = governing(egress, service, "tls");
+  const ruled = owner ? tlsRuleChains(owner, { gateway: "mesh", port }, context) : [];
+  if (ruled.length > 0) return ruled;
+  const cluster = clusterName("outbound", port, "", service.hostname);
+  return [filterChain(cluster, { serverNames: [service.hostname] }, [tcpProxy(cluster)])];
+}
+
+function tcpChains(egress: EgressScope, service: MeshService, port: number, context: Context): FilterChain[] {
+  const owner = governing(egress, service, "tcp");
+  const ruled = owner ? tcpRuleChains(owner, { gateway: "mesh", port }, context) : [];
+  if (ruled.length > 0) return ruled;
+  const cluster = clusterName("outbound", port, "", service.hostname);
+  return [filterChain(cluster, undefined, [tcpProxy(cluster)])];
+}
+
+/** Connections to a known port of an unknown server. */
+function unknownTraffic(context: Context): FilterChain {
+  const cluster = passesThrough(context) ? PASSTHROUGH_CLUSTER : BLACK_HOLE_CLUSTER;
+  return filterChain("unknown", undefined, [tcpProxy(cluster)]);
+}
+
+/** Takes every captured connection and hands it to the listener of its original destination, if there is one. */
+function virtualOutbound(context: Context): EnvoyResource {
+  const built = listener({
+    name: "virtualOutbound",
+    address: "0.0.0.0",
+    port: VIRTUAL_OUTBOUND_PORT,
+    bind: true,
+    direction: TrafficDirection.OUTBOUND,
+    chains: [],
+    defaultChain: unknownTraffic(context),
+    originalDestination: "use",
+  });
+  return encodeResource(ListenerSchema, built.name, built);
+}

@@ -1,0 +1,36 @@
+// Envoy messages -> resources as they travel: named, encoded once, versioned by their content.
+import { createHash } from "node:crypto";
+import { create, type DescMessage, type MessageShape, toBinary } from "@bufbuild/protobuf";
+import { type Any, AnySchema } from "@bufbuild/protobuf/wkt";
+
+/** One resource for the wire. */
+export interface EnvoyResource {
+  readonly typeUrl: string;
+  readonly name: string;
+  /** A hash of the content. */
+  readonly version: string;
+  /** The encoded google.protobuf.Any. */
+  readonly any: Uint8Array;
+}
+
+export function typeUrlOf(schema: DescMessage): string {
+  return `type.googleapis.com/${schema.typeName}`;
+}
+
+export function pack<S extends DescMessage>(schema: S, message: MessageShape<S>): Any {
+  return create(AnySchema, { typeUrl: typeUrlOf(schema), value: toBinary(schema, message) });
+}
+
+export function encodeResource<S extends DescMessage>(
+  schema: S,
+  name: string,
+  message: MessageShape<S>,
+): EnvoyResource {
+  const any = toBinary(AnySchema, pack(schema, message));
+  return Object.freeze({ typeUrl: typeUrlOf(schema), name, version: contentHash(any), any });
+}
+
+/** 128 bits of SHA-256, in 22 characters that need no quoting anywhere. */
+export function contentHash(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("base64url").slice(0, 22);
+}

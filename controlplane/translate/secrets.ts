@@ -1,0 +1,59 @@
+// Kubernetes Secrets -> the secrets that a proxy's TLS settings name. A proxy gets those of its own namespace alone.
+import { create } from "@bufbuild/protobuf";
+import { SecretSchema } from "../gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
+import type { Secret } from "../resources/kubernetes.js";
+import type { Context } from "./context.js";
+import { type EnvoyResource, encodeResource } from "./resource.js";
+import { caSecretName, secretName } from "./secret-name.js";
+
+/** The certificate, key and authority of a secret, under the keys of either of the two usual layouts. */
+export interface Credential {
+  readonly certificate?: Uint8Array;
+  readonly key?: Uint8Array;
+  readonly authority?: Uint8Array;
+  readonly revocations?: Uint8Array;
+}
+
+/** Undefined when the proxy's namespace has no such secret. A name ending in -cacert may hold the authority alone. */
+export function findCredential(credentialName: string, context: Context): Credential | undefined {
+  const find = (name: string) => context.mesh.secrets.get(`${context.proxy.namespace}/${name}`);
+  const secret = find(credentialName);
+  const authority = find(`${credentialName}-cacert`);
+  if (!secret && !authority) return undefined;
+  return { ...(secret ? read(secret) : {}), ...(authority ? authorityOf(authority) : {}) };
+}
+
+function read(secret: Secret): Credential {
+  const { data } = secret.spec;
+  const certificate = data.get("tls.crt") ?? data.get("cert");
+  const key = data.get("tls.key") ?? data.get("key");
+  return { ...(certificate && key ? { certificate, key } : {}), ...authorityOf(secret) };
+}
+
+function authorityOf(secret: Secret): Credential {
+  const authority = secret.spec.data.get("ca.crt") ?? secret.spec.data.get("cacert");
+  const revocations = secret.spec.data.get("ca.crl") ?? secret.spec.data.get("crl");
+  return { ...(authority ? { authority } : {}), ...(revocations ? { revocations } : {}) };
+}
+
+/** The resources of one credentialName, as far as the secret holds them. */
+export function secretResources(credentialName: string, credential: Credential): EnvoyResource[] {
+  const resources: EnvoyResource[] = [];
+  const inline = (bytes: Uint8Array) => ({ specifier: { case: "inlineBytes" as const, value: bytes } });
+  if (credential.certificate && credential.key) {
+    const name = secretName(credentialName);
+    const value = { certificateChain: inline(credential.certificate), privateKey: inline(credential.key) };
+    const secret = create(SecretSchema, { name, type: { case: "tlsCertificate", value } });
+    resources.push(encodeResource(SecretSchema, name, secret));
+  }
+  if (credential.authority) {
+    const name = caSecretName(credentialName);
+    const value = {
+      trustedCa: inline(credential.authority),
+      ...(credential.revocations ? { crl: inline(credential.revocations) } : {}),
+    };
+    const secret = create(SecretSchema, { name, type: { case: "validationContext", value } });
+    resources.push(encodeResource(SecretSchema, name, secret));
+  }
+  return resources;
+}

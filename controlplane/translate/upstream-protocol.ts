@@ -1,0 +1,64 @@
+// Which HTTP a cluster speaks to its endpoints, and how it keeps those connections.
+import { create } from "@bufbuild/protobuf";
+import type { Cluster } from "../gen/envoy/config/cluster/v3/cluster_pb.js";
+import { HttpProtocolOptionsSchema as CommonOptionsSchema } from "../gen/envoy/config/core/v3/protocol_pb.js";
+import {
+  type HttpProtocolOptions,
+  HttpProtocolOptions_ExplicitHttpConfigSchema,
+  HttpProtocolOptions_UseDownstreamHttpConfigSchema,
+  HttpProtocolOptionsSchema,
+} from "../gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js";
+import type { Protocol } from "../mesh/service.js";
+import type { ConnectionPoolSettings } from "../resources/destination-rule.js";
+import { pack } from "./resource.js";
+import { duration } from "./values.js";
+
+const OPTIONS_NAME = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
+
+/**
+ * Sets the protocol options and gives the protocols to offer in a TLS hello. http2 and grpc ports speak HTTP/2, http
+ * ports HTTP/1.1 unless the policy upgrades them or asks to speak what the client spoke.
+ */
+export function applyProtocol(
+  cluster: Cluster,
+  protocol: Protocol,
+  http: ConnectionPoolSettings["http"] | undefined,
+): readonly string[] {
+  const http2 = protocol === "http2" || protocol === "grpc" || http?.h2UpgradePolicy === "UPGRADE";
+  const options = create(HttpProtocolOptionsSchema, {
+    commonHttpProtocolOptions: create(CommonOptionsSchema, {
+      ...(http?.idleTimeoutMs === undefined ? {} : { idleTimeout: duration(http.idleTimeoutMs) }),
+      ...(http?.maxRequestsPerConnection ? { maxRequestsPerConnection: http.maxRequestsPerConnection } : {}),
+    }),
+  });
+  const streams = http?.maxConcurrentStreams ? { maxConcurrentStreams: http.maxConcurrentStreams } : {};
+  setVersion(options, http2, http?.useClientProtocol ?? false, streams);
+  cluster.typedExtensionProtocolOptions = { [OPTIONS_NAME]: pack(HttpProtocolOptionsSchema, options) };
+  return http2 ? ["h2"] : ["http/1.1"];
+}
+
+function setVersion(
+  options: HttpProtocolOptions,
+  http2: boolean,
+  asClient: boolean,
+  streams: { maxConcurrentStreams?: number },
+): void {
+  if (asClient) {
+    options.upstreamProtocolOptions = {
+      case: "useDownstreamProtocolConfig",
+      value: create(HttpProtocolOptions_UseDownstreamHttpConfigSchema, {
+        httpProtocolOptions: {},
+        http2ProtocolOptions: streams,
+      }),
+    };
+    return;
+  }
+  options.upstreamProtocolOptions = {
+    case: "explicitHttpConfig",
+    value: create(HttpProtocolOptions_ExplicitHttpConfigSchema, {
+      protocolConfig: http2
+        ? { case: "http2ProtocolOptions", value: streams }
+        : { case: "httpProtocolOptions", value: {} },
+    }),
+  };
+}
