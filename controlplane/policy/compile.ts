@@ -1,0 +1,50 @@
+// The policy compiler: one host's rules, as one proxy sees them -> the policy image that the filter reads.
+//
+// What translate does with the result: the host's undecided Route (the matcher's on_no_match) gets
+// name: undecidedRouteName(compiled), and metadata.typed_filter_metadata[IMAGE_METADATA_KEY] = Any(BytesValue(image));
+// the host's matcher is an exact_match_map on filter state ROUTE_FILTER_STATE, with one entry for each route id that
+// the rules name. The filter (FILTER_NAME) finds the rest by itself.
+import { ROUTE_NAME_PREFIX } from "../../filters/policy/tags.js";
+import { type PolicyProblem, readClauses } from "./clauses.js";
+import { encodeImage } from "./image-writer.js";
+import { writeIndex } from "./index-sections.js";
+import { Inputs } from "./inputs.js";
+import { narrow } from "./narrow.js";
+import { writeOutcomes } from "./outcome-sections.js";
+import type { PolicyRule } from "./rule.js";
+import { createSections } from "./sections.js";
+
+export { FILTER_NAME, IMAGE_METADATA_KEY, ROUTE_FILTER_STATE } from "../../filters/policy/tags.js";
+export type { PolicyProblem } from "./clauses.js";
+
+export interface CompiledPolicy {
+  /** The image, as docs/policy-format.md describes it. */
+  readonly image: Uint8Array;
+  /** The image's identity: 32 lower-case hexadecimal digits. Same rules, same hash. */
+  readonly hash: string;
+}
+
+/**
+ * Compiles rules, in their order. Pure and deterministic. Without problems compiled is there; with problems, which are
+ * mistakes of the rules' author, it is not.
+ */
+export function compilePolicy(rules: readonly PolicyRule[]): {
+  readonly compiled?: CompiledPolicy;
+  readonly problems: readonly PolicyProblem[];
+} {
+  const inputs = new Inputs();
+  const problems: PolicyProblem[] = [];
+  const clauses = readClauses(rules, inputs, problems);
+  if (problems.length > 0) return { problems };
+  const sections = createSections();
+  const overrides = writeOutcomes(rules, inputs, sections);
+  const numbers = inputs.number();
+  overrides(numbers);
+  const header = writeIndex({ clauses, inputs, numbers, index: narrow(clauses, numbers) }, sections);
+  return { compiled: encodeImage(header, Object.values(sections)), problems };
+}
+
+/** The name of the Route that carries the image. */
+export function undecidedRouteName(compiled: CompiledPolicy): string {
+  return ROUTE_NAME_PREFIX + compiled.hash;
+}

@@ -1,0 +1,169 @@
+// The filter's entry: Envoy's callbacks -> decide -> act. Each callback that exists is called for every request, so
+// only those that are needed do.
+import * as host from "./abi/host";
+import { resetScratch, scratch } from "./abi/memory";
+import { ascii } from "./abi/text";
+import { isExpired, strikes } from "./fault/draw";
+import * as paused from "./fault/paused";
+import { firstClause } from "./match/decide";
+import { fillFromHeaders, fillPath } from "./match/request";
+import { record } from "./policy/image";
+import { DIGITS, findImage, keepImage, REFUSED, UNKNOWN } from "./policy/store";
+import * as tags from "./policy/tags";
+import { clearViews } from "./policy/work";
+import { chooseDestination } from "./rollout/choose";
+import { nextState, randomBits } from "./rollout/random";
+
+const CONTINUE: u32 = 0;
+const STOP: u32 = 1;
+const NANOS_PER_MILLI: u64 = 1_000_000;
+
+const ROUTE_NAME_PROPERTY = "xds\0route_name";
+const METADATA_PROPERTY = "xds\0route_metadata\0typed_filter_metadata\0";
+const PATH = ":path";
+const ROUTE = "route";
+const CLEAR_ROUTE_CACHE = "clear_route_cache";
+const FAULT = "fault filter abort";
+const DETAILS = "headgate_fault_abort";
+
+const routeNameProperty = ascii(ROUTE_NAME_PROPERTY);
+const imageProperty = ascii(METADATA_PROPERTY);
+ascii(tags.IMAGE_METADATA_KEY);
+const path = ascii(PATH);
+const route = ascii(ROUTE);
+const clearRouteCache = ascii(CLEAR_ROUTE_CACHE);
+const faultBody = ascii(FAULT);
+const faultDetails = ascii(DETAILS);
+const namePrefix = ascii(tags.ROUTE_NAME_PREFIX);
+
+let root: u32 = 0;
+let randomState: u64 = 0;
+
+export function proxy_abi_version_0_2_1(): void {}
+
+export function proxy_on_memory_allocate(size: usize): usize {
+  return scratch(size);
+}
+
+export function proxy_on_vm_start(_context: u32, _size: u32): u32 {
+  randomState = host.randomSeed();
+  return 1;
+}
+
+export function proxy_on_configure(context: u32, _size: u32): u32 {
+  root = context;
+  return 1;
+}
+
+export function proxy_on_request_headers(context: u32, _count: u32, _endOfStream: u32): u32 {
+  resetScratch();
+  const image = currentImage();
+  if (image === UNKNOWN || image === REFUSED) return CONTINUE;
+  fillViews(image);
+  const clause = firstClause(image);
+  if (clause === tags.NONE) return CONTINUE;
+  const index = load<u32>(record(image, tags.SECTION_CLAUSES, clause, tags.CLAUSE_STRIDE), tags.CLAUSE_RULE);
+  const rule = record(image, tags.SECTION_RULES, index, tags.RULE_STRIDE);
+  takeRoute(image, rule);
+  const fault = load<i32>(rule, tags.RULE_FAULT);
+  if (fault === tags.NONE) return CONTINUE;
+  return injectFault(context, record(image, tags.SECTION_FAULTS, fault, tags.FAULT_STRIDE));
+}
+
+/** Resumes or aborts every request whose delay is over. */
+export function proxy_on_tick(context: u32): void {
+  resetScratch();
+  const now = host.now();
+  while (paused.pausedCount() > 0 && paused.nextDue() <= now) {
+    const stream = paused.pausedContext(0);
+    const status = paused.abortStatusOf(0);
+    const grpcStatus = paused.grpcStatusOf(0);
+    paused.removePaused(0);
+    if (!host.enterContext(stream)) continue;
+    if (status === 0) host.continueRequest();
+    else abort(status, grpcStatus);
+  }
+  if (paused.pausedCount() > 0) return;
+  host.enterContext(context);
+  host.setTickPeriod(0);
+}
+
+/** The image that the request's undecided route carries; UNKNOWN when the route is none of ours. */
+function currentImage(): usize {
+  if (!host.readProperty(routeNameProperty, ROUTE_NAME_PROPERTY.length)) return UNKNOWN;
+  const name = host.resultPointer();
+  const prefixLength: usize = tags.ROUTE_NAME_PREFIX.length;
+  if (host.resultLength() !== prefixLength + DIGITS || memory.compare(name, namePrefix, prefixLength) !== 0)
+    return UNKNOWN;
+  const digits = name + prefixLength;
+  const known = findImage(digits);
+  if (known !== UNKNOWN) return known;
+  if (!host.readProperty(imageProperty, METADATA_PROPERTY.length + tags.IMAGE_METADATA_KEY.length)) return UNKNOWN;
+  return keepImage(digits, host.resultPointer(), host.resultLength(), host.now());
+}
+
+function fillViews(image: usize): void {
+  clearViews(image);
+  const needs = load<u32>(image, tags.HEADER_NEEDS);
+  if (needs & tags.NEEDS_HEADERS) {
+    if (host.readRequestHeaders()) fillFromHeaders(image, needs, host.resultPointer());
+  } else if (needs & tags.NEEDS_PATH) {
+    if (host.readRequestHeader(path, PATH.length)) fillPath(image, needs, host.resultPointer(), host.resultLength());
+  }
+}
+
+/** Makes Envoy route the request to one of the rule's destinations. */
+function takeRoute(image: usize, rule: usize): void {
+  const index = chooseDestination(image, rule, drawBits());
+  const destination = record(image, tags.SECTION_DESTINATIONS, index, tags.DESTINATION_STRIDE);
+  const chosen = record(image, tags.SECTION_ROUTES, load<u32>(destination, tags.DESTINATION_ROUTE), tags.ROUTE_STRIDE);
+  const id = record(image, tags.SECTION_BYTES, load<u32>(chosen, tags.ROUTE_ID), 1);
+  host.setFilterState(route, ROUTE.length, id, load<u32>(chosen, tags.ROUTE_ID_LENGTH));
+  host.callForeign(clearRouteCache, CLEAR_ROUTE_CACHE.length);
+}
+
+function injectFault(context: u32, fault: usize): u32 {
+  const delayed = strikes(load<u32>(fault, tags.FAULT_DELAY_ODDS), drawBits());
+  const aborted = strikes(load<u32>(fault, tags.FAULT_ABORT_ODDS), drawBits());
+  if (!delayed && !aborted) return CONTINUE;
+  const now = host.now();
+  if (isExpired(fault, now / NANOS_PER_MILLI)) return CONTINUE;
+  const status = aborted ? load<u32>(fault, tags.FAULT_ABORT_STATUS) : 0;
+  const grpcStatus = load<i32>(fault, tags.FAULT_GRPC_STATUS);
+  if (delayed && pause(context, now + load<u32>(fault, tags.FAULT_DELAY_MILLIS) * NANOS_PER_MILLI, status, grpcStatus))
+    return STOP;
+  if (!aborted) return CONTINUE;
+  abort(status, grpcStatus);
+  return STOP;
+}
+
+/** Holds the request until it is due; false when too many wait already. */
+function pause(context: u32, due: u64, status: u32, grpcStatus: i32): bool {
+  const first = paused.pausedCount() === 0;
+  if (!paused.addPaused(due, context, status, grpcStatus)) {
+    forgetGone(context);
+    if (!paused.addPaused(due, context, status, grpcStatus)) return false;
+  }
+  if (first) {
+    host.enterContext(root);
+    host.setTickPeriod(1);
+    host.enterContext(context);
+  }
+  return true;
+}
+
+/** Takes out the requests whose clients have left, which nothing tells us otherwise. */
+function forgetGone(context: u32): void {
+  for (let i = paused.pausedCount(); i > 0; i--)
+    if (!host.enterContext(paused.pausedContext(i - 1))) paused.removePaused(i - 1);
+  host.enterContext(context);
+}
+
+function abort(status: u32, grpcStatus: i32): void {
+  host.sendLocalResponse(status, faultDetails, DETAILS.length, faultBody, FAULT.length, grpcStatus);
+}
+
+function drawBits(): u32 {
+  randomState = nextState(randomState);
+  return randomBits(randomState);
+}

@@ -1,0 +1,170 @@
+// A real Envoy with the filter and policies in its routes, as the control plane lays them out.
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import {
+  type CompiledPolicy,
+  compilePolicy,
+  FILTER_NAME,
+  IMAGE_METADATA_KEY,
+  ROUTE_FILTER_STATE,
+  undecidedRouteName,
+} from "../../controlplane/policy/compile.js";
+import type { PolicyRule } from "../../controlplane/policy/rule.js";
+import type { HttpMatch, StringMatch } from "../../controlplane/resources/virtual-service.js";
+import { freePort, loopbackAddress } from "../harness/addresses.js";
+import { startTestEnvoy, type TestEnvoy } from "../harness/envoy.js";
+import type { Scope } from "../harness/scope.js";
+
+export const MODULE = new URL("../../build/traffic.wasm", import.meta.url).pathname;
+const TYPE = "type.googleapis.com/";
+
+export interface TrafficEnvoy extends TestEnvoy {
+  /** http://address:port of the listener. */
+  readonly url: string;
+}
+
+/** Conditions with everything left out that is not given. */
+export function match(conditions: Partial<HttpMatch> = {}): HttpMatch {
+  return {
+    ignoreUriCase: false,
+    headers: new Map(),
+    withoutHeaders: new Map(),
+    queryParams: new Map(),
+    sourceLabels: {},
+    gateways: [],
+    ...conditions,
+  };
+}
+
+export const exact = (value: string): StringMatch => ({ type: "exact", value });
+export const prefix = (value: string): StringMatch => ({ type: "prefix", value });
+export const regex = (value: string): StringMatch => ({ type: "regex", value });
+export const present: StringMatch = { type: "present" };
+
+/** A rule to one route. */
+export function rule(route: string, ...matches: HttpMatch[]): PolicyRule {
+  return { matches, destinations: [{ route, weight: 1 }] };
+}
+
+export function compile(rules: readonly PolicyRule[]): CompiledPolicy {
+  const { compiled, problems } = compilePolicy(rules);
+  if (!compiled) throw new Error(JSON.stringify(problems));
+  return compiled;
+}
+
+/** The virtual host whose rules the filter decides. Each route answers 200 with its id; the undecided one 503. */
+export function ruledHost(name: string, domains: readonly string[], rules: readonly PolicyRule[]): object {
+  const compiled = compile(rules);
+  const ids = new Set(rules.flatMap((rule) => rule.destinations.map(({ route }) => route)));
+  const map = Object.fromEntries([...ids].map((id) => [id, routeAction(answer(id, 200))]));
+  return {
+    name,
+    domains,
+    matcher: {
+      matcher_tree: {
+        input: {
+          name: "route",
+          typed_config: {
+            "@type": `${TYPE}envoy.extensions.matching.common_inputs.network.v3.FilterStateInput`,
+            key: ROUTE_FILTER_STATE,
+          },
+        },
+        exact_match_map: { map },
+      },
+      on_no_match: routeAction(undecidedRoute(compiled)),
+    },
+  };
+}
+
+function undecidedRoute(compiled: CompiledPolicy): object {
+  return {
+    ...answer("undecided", 503),
+    name: undecidedRouteName(compiled),
+    metadata: {
+      typed_filter_metadata: {
+        [IMAGE_METADATA_KEY]: {
+          "@type": `${TYPE}google.protobuf.BytesValue`,
+          value: Buffer.from(compiled.image).toString("base64"),
+        },
+      },
+    },
+  };
+}
+
+function answer(body: string, status: number): object {
+  return { match: { prefix: "/" }, direct_response: { status, body: { inline_string: body } } };
+}
+
+function routeAction(route: object): object {
+  return {
+    action: { name: "route", typed_config: { "@type": `${TYPE}envoy.config.route.v3.Route`, ...route } },
+  };
+}
+
+/** The filter as the control plane configures it. */
+export function trafficFilter(): object {
+  const local = { filename: MODULE };
+  return {
+    name: FILTER_NAME,
+    typed_config: {
+      "@type": `${TYPE}envoy.extensions.filters.http.wasm.v3.Wasm`,
+      config: {
+        name: FILTER_NAME,
+        root_id: FILTER_NAME,
+        failure_policy: "FAIL_RELOAD",
+        vm_config: {
+          vm_id: FILTER_NAME,
+          runtime: "envoy.wasm.runtime.v8",
+          code: { local },
+        },
+      },
+    },
+  };
+}
+
+export function moduleDigest(): string {
+  return createHash("sha256").update(readFileSync(MODULE)).digest("hex");
+}
+
+/** Starts an Envoy with these virtual hosts behind the filter. */
+export async function startTrafficEnvoy(
+  scope: Scope,
+  virtualHosts: readonly object[],
+  { filters = [trafficFilter()], connectionManager = {} }: { filters?: object[]; connectionManager?: object } = {},
+): Promise<TrafficEnvoy> {
+  const address = await loopbackAddress(scope);
+  const port = await freePort(address);
+  const router = { name: "router", typed_config: { "@type": `${TYPE}envoy.extensions.filters.http.router.v3.Router` } };
+  const envoy = await startTestEnvoy(scope, {
+    static_resources: {
+      listeners: [
+        {
+          name: "front",
+          address: { socket_address: { address, port_value: port } },
+          filter_chains: [
+            {
+              filters: [
+                {
+                  name: "http",
+                  typed_config: {
+                    "@type": `${TYPE}envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager`,
+                    stat_prefix: "front",
+                    normalize_path: true,
+                    merge_slashes: true,
+                    path_with_escaped_slashes_action: "UNESCAPE_AND_REDIRECT",
+                    strip_any_host_port: true,
+                    strip_trailing_host_dot: true,
+                    route_config: { virtual_hosts: virtualHosts },
+                    http_filters: [...filters, router],
+                    ...connectionManager,
+                  },
+                },
+              ],
+            },
+          ],
+        },
+      ],
+    },
+  });
+  return { ...envoy, url: `http://${address}:${port}` };
+}
