@@ -6,8 +6,8 @@ import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { drain } from "./drain.js";
 import { type AdminAddress, parseAdminAddress } from "./envoy-admin.js";
-import { type ChildExit, type EnvoyChild, spawnEnvoyChild } from "./envoy-child.js";
 import { expectationOf, missingForReadiness } from "./readiness.js";
+import { type ChildExit, spawnTied, type TiedChild } from "./tied-child.js";
 
 const POLL_MS = 50;
 const KILL_AFTER_MS = 2000;
@@ -77,7 +77,7 @@ class SupervisedEnvoy implements EnvoyProcess {
   readonly #stopping = new AbortController();
   readonly #options: EnvoyOptions;
   readonly #directory: string;
-  #child: EnvoyChild | undefined;
+  #child: TiedChild | undefined;
   #end: ChildExit | undefined;
   #resolveExited: (exit: ChildExit) => void = () => {};
   #everLive = false;
@@ -99,7 +99,7 @@ class SupervisedEnvoy implements EnvoyProcess {
   async run(): Promise<void> {
     const addressFile = join(this.#directory, "admin-address");
     await rm(addressFile, { force: true });
-    const child = await spawnEnvoyChild(this.#options.binary, this.#arguments(addressFile));
+    const child = await spawnTied(this.#options.binary, this.#arguments(addressFile));
     this.#child = child;
     // Stopped between a crash and this restart.
     if (this.#stopping.signal.aborted) child.kill("SIGKILL");
@@ -169,7 +169,7 @@ class SupervisedEnvoy implements EnvoyProcess {
     ];
   }
 
-  async #awaitAdmin(child: EnvoyChild, addressFile: string): Promise<void> {
+  async #awaitAdmin(child: TiedChild, addressFile: string): Promise<void> {
     while (this.#child === child && !this.adminAddress) {
       const address = parseAdminAddress(await readFile(addressFile, "utf8").catch(() => ""));
       if (address && this.#child === child) {

@@ -1,12 +1,12 @@
-// One run of an Envoy process: spawned so that it cannot outlive the agent, whatever ends the agent.
+// A child process that cannot outlive this one, whatever ends this one: Envoy, and what the demo runs.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import type { Readable } from "node:stream";
 
 /**
- * The shell becomes Envoy by exec, so its pid and exit status are Envoy's. Before that it leaves a watcher behind, which
- * waits for the end of file on descriptor 3: the agent holds the pipe's other end and never writes. When the agent is
- * gone the kernel closes that end, and the watcher kills the process group, which holds Envoy and itself only.
+ * The shell becomes the program by exec, so its pid and exit status are the program's. Before that it leaves a watcher behind, which
+ * waits for the end of file on descriptor 3: the parent holds the pipe's other end and never writes. When the parent is
+ * gone the kernel closes that end, and the watcher kills the process group, which holds the program and itself only.
  */
 const WATCHED_EXEC = '(read -r _ <&3; kill -KILL 0) </dev/null >/dev/null 2>&1 & exec "$@" 3<&-';
 
@@ -16,20 +16,19 @@ export interface ChildExit {
   readonly signal: NodeJS.Signals | null;
 }
 
-export interface EnvoyChild {
+export interface TiedChild {
   readonly pid: number;
-  /** Envoy's own log (its standard error) and whatever it prints. */
-  readonly stderr: Readable;
   readonly stdout: Readable;
+  readonly stderr: Readable;
   readonly exited: Promise<ChildExit>;
   kill(signal: NodeJS.Signals): void;
 }
 
 /**
- * Starts a program under the watcher, in a process group of its own: a terminal's Ctrl-C reaches the agent alone, which
- * then drains Envoy. Rejects when the program's shell cannot be started; a missing program exits with 127.
+ * Starts a program under the watcher, in a process group of its own: a terminal's Ctrl-C reaches the parent alone, which
+ * then ends its children in good order. Rejects when the program's shell cannot be started; a missing program exits with 127.
  */
-export async function spawnEnvoyChild(binary: string, args: readonly string[]): Promise<EnvoyChild> {
+export async function spawnTied(binary: string, args: readonly string[]): Promise<TiedChild> {
   const child = spawn("/bin/sh", ["-c", WATCHED_EXEC, "sh", binary, ...args], {
     detached: true,
     stdio: ["ignore", "pipe", "pipe", "pipe"],
