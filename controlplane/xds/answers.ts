@@ -84,8 +84,8 @@ export class Answers {
 
   reject(response: Unanswered, text: string, at: number): Rejection {
     const message = text.slice(0, MAX_MESSAGE);
-    const named =
-      response.names.length === 1 ? response.names : response.names.filter((name) => message.includes(name));
+    const isOnly = response.names.length === 1;
+    const named = isOnly ? response.names : response.names.filter((name) => mentions(message, name));
     this.#suspects = new Set(named.length > 0 ? named : response.names);
     this.rejections++;
     this.rejection = { message, at, version: response.version, names: named };
