@@ -113,7 +113,7 @@ export class Answers {
 }
 
 /** Whether the text has the name as a word of its own, not as a part of a longer name. */
-function _mentions(text: string, name: string): boolean {
+function mentions(text: string, name: string): boolean {
   if (!text.includes(name)) return false;
   const escaped = name.replace(/[^\w]/g, "\\$&");
   return new RegExp(`(?<![\\w|/.-])${escaped}(?!\\.?[\\w|/-])`).test(text);

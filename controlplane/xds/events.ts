@@ -17,6 +17,13 @@ export type AdsEvent =
       readonly protocol: "delta" | "sotw";
     }
   | { readonly type: "disconnect"; readonly key: string }
+  | {
+      /** A defect of the server's, or an onConnect that threw: the stream ended with INTERNAL, the others go on. */
+      readonly type: "fault";
+      /** Empty before the stream was let in. */
+      readonly key: string;
+      readonly error: unknown;
+    }
   | (OfResponse & {
       readonly type: "push";
       readonly heartbeat: boolean;

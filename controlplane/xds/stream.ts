@@ -56,7 +56,7 @@ export class GrpcAdsStream<Request extends AnyRequest> implements AdsStream {
     this.#connectedAt = host.clock.now();
     const certificate = call.getAuthContext().sslPeerCertificate;
     this.#peer = { address: call.getPeer(), ...(certificate !== undefined && { certificate }) };
-    call.on("data", (bytes: Buffer) => this.#read(bytes));
+    call.on("data", (bytes: Buffer) => this.#guard(() => this.#read(bytes)));
     call.on("end", () => call.end());
     call.on("close", () => this.#close());
     call.on("cancelled", () => this.#close());
@@ -85,6 +85,10 @@ export class GrpcAdsStream<Request extends AnyRequest> implements AdsStream {
 
   /** Writes one response if there is one and the one before has left; otherwise sleeps until there may be. */
   takeTurn(): number {
+    return this.#guard(() => this.#write()) ?? 0;
+  }
+
+  #write(): number {
     if (this.#isWriting || this.#isClosed || this.#session === undefined) return 0;
     const now = this.host.clock.now();
     const response = this.#session.next(now);
@@ -102,6 +106,21 @@ export class GrpcAdsStream<Request extends AnyRequest> implements AdsStream {
     const counts = { resources: response.resources.length, removed: response.removed.length, bytes: bytes.length };
     this.host.onEvent({ type: "push", key: this.#key ?? "", typeUrl, version, nonce, heartbeat, ...counts });
     return bytes.length;
+  }
+
+  /** A defect that one stream brings to light ends that stream alone. */
+  #guard<Result>(work: () => Result): Result | undefined {
+    try {
+      return work();
+    } catch (error) {
+      this.#fail(error);
+      return undefined;
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.host.onEvent({ type: "fault", key: this.#key ?? "", error });
+    this.end(status.INTERNAL, "the control plane failed on this stream");
   }
 
   #read(bytes: Buffer): void {
@@ -124,17 +143,19 @@ export class GrpcAdsStream<Request extends AnyRequest> implements AdsStream {
   /** No further request is read until it is decided whether the stream is let in. */
   async #admit(request: Request): Promise<void> {
     const node = identify(request.node);
-    if ("error" in node) return this.end(status.INVALID_ARGUMENT, node.error);
-    this.call.pause();
-    let admission: Awaited<ReturnType<OnConnect>>;
-    try {
-      admission = await this.host.onConnect(node, this.#peer, this.call.metadata);
-    } catch {
-      admission = { error: { code: status.INTERNAL, message: "the proxy could not be admitted" } };
+    if ("error" in node) {
+      this.end(status.INVALID_ARGUMENT, node.error);
+      return;
     }
-    if (this.#isClosed) return;
-    if ("error" in admission) return this.end(admission.error.code, admission.error.message);
-    this.#open(node, admission.key, request);
+    this.call.pause();
+    try {
+      const admission = await this.host.onConnect(node, this.#peer, this.call.metadata);
+      if (this.#isClosed) return;
+      if ("error" in admission) this.end(admission.error.code, admission.error.message);
+      else this.#open(node, admission.key, request);
+    } catch (error) {
+      this.#fail(error);
+    }
   }
 
   #open(node: NodeIdentity, key: string, request: Request): void {
