@@ -1,6 +1,6 @@
 // `headgate serve`: the control plane.
-import { join, resolve } from "node:path";
-import { PACKAGE_ROOT } from "../agent/package-root.js";
+import { resolve } from "node:path";
+import { packagePath } from "../agent/package-root.js";
 import { startControlPlane } from "../main.js";
 import type { SourceState } from "../sources/source.js";
 import type { AdsEvent } from "../xds/events.js";
@@ -49,7 +49,7 @@ export const serveCommand: CommandDefinition = {
         rootNamespace: String(options.rootNamespace),
         ads: String(options.ads),
         admin: String(options.admin),
-        trafficFilter: join(PACKAGE_ROOT, "build", "traffic.wasm"),
+        trafficFilter: packagePath("build", "traffic.wasm"),
         onState: logStates(log),
         onEvent: (event) => logEvent(event, log),
       });

@@ -81,6 +81,7 @@ export function gatewayRoutes(name: string, servers: readonly GatewayServer[], c
     name,
     virtualHosts: [...hosts, ...redirecting],
     maxDirectResponseBodySizeBytes: MAX_DIRECT_RESPONSE_BYTES,
+    ignorePortInHostMatching: true,
   });
   return encodeResource(RouteConfigurationSchema, name, configuration);
 }

@@ -40,11 +40,11 @@ export function httpConnection(options: HttpConnectionOptions): Filter {
     useRemoteAddress: options.edge,
     streamIdleTimeout: duration(options.edge ? EDGE_IDLE_TIMEOUT_MS : 0),
     serverHeaderTransformation: HttpConnectionManager_ServerHeaderTransformation.PASS_THROUGH,
-    // Every spelling of a path and host is made one before anything is matched, so none walks around a rule.
+    // Every spelling of a path is made one before anything is matched, so none walks around a rule. A host's port is
+    // left in the header, which the workload may need, and is passed over where hosts are matched.
     normalizePath: true,
     mergeSlashes: true,
     pathWithEscapedSlashesAction: HttpConnectionManager_PathWithEscapedSlashesAction.UNESCAPE_AND_REDIRECT,
-    stripPortMode: { case: "stripAnyHostPort", value: true },
     stripTrailingHostDot: true,
   });
   setRoutes(manager, options.routes);

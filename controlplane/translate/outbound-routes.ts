@@ -24,6 +24,7 @@ export function outboundRoutes(name: string, egress: EgressScope, port: number, 
     name,
     virtualHosts: [...hosts, catchAll(context)],
     maxDirectResponseBodySizeBytes: MAX_DIRECT_RESPONSE_BYTES,
+    ignorePortInHostMatching: true,
   });
   return encodeResource(RouteConfigurationSchema, name, configuration);
 }

@@ -19,9 +19,12 @@ import { tcpProxy, tcpRuleChains, tlsRuleChains } from "./tcp-route.js";
 /** Where the capture rules send what the workload sends. */
 export const VIRTUAL_OUTBOUND_PORT = 15001;
 
-/** The listeners and route configurations of a sidecar's egress. */
-export function outboundListeners(context: Context): EnvoyResource[] {
-  const taken = new Set<string>();
+/**
+ * The listeners and route configurations of a sidecar's egress. `inbound` holds the names of the inbound listeners: where
+ * both would bind one address and port, which needs a proxy with one address for both, the inbound one has it.
+ */
+export function outboundListeners(context: Context, inbound: ReadonlySet<string>): EnvoyResource[] {
+  const taken = new Set(inbound);
   const resources = context.scope.egress.flatMap((egress) =>
     [...servicesByPort(egress.services)]
       .filter(([port]) => egress.port === undefined || egress.port.number === port)
@@ -38,7 +41,6 @@ function portListeners(
   context: Context,
   taken: Set<string>,
 ): EnvoyResource[] {
-  const captured = context.proxy.interceptionMode === "REDIRECT";
   const address = egress.bind ?? outboundBindAddress(context.proxy);
   const name = `${address}_${port}`;
   if (taken.has(name)) return [];
@@ -46,37 +48,49 @@ function portListeners(
   const of = (test: (protocol: Protocol) => boolean) =>
     services.filter((service) => service.ports.some((own) => own.number === port && test(own.protocol)));
   const http = of(isHttp);
-  const chains = of(isTls).flatMap((service) => tlsChains(egress, service, port, context));
   const tcp = of((protocol) => protocol === "tcp");
-  const routeName = egress.port ? name : String(port);
-  const resources: EnvoyResource[] = [];
-  let defaultChain: FilterChain | undefined;
-  if (http.length > 0) {
-    const connection = httpConnection({
-      statPrefix: `outbound_${name}`,
-      routes: { rds: routeName },
-      decides: true,
-      edge: false,
-    });
-    defaultChain = filterChain("http", undefined, [connection]);
-    resources.push(outboundRoutes(routeName, { ...egress, services: http }, port, context));
-  }
+  // Captured connections keep their destination, so a service with an address of its own has a listener of its own.
+  const captured = context.proxy.interceptionMode === "REDIRECT";
   const addressed = captured ? tcp.filter((service) => service.addresses.length > 0) : [];
-  for (const service of addressed) {
-    for (const virtualAddress of service.addresses) {
-      const own = tcpChains(egress, service, port, context);
-      resources.push(
-        encodeListener({ name: `${virtualAddress}_${port}`, address: virtualAddress, port, chains: own }, context),
-      );
-    }
-  }
-  const unaddressed = tcp.find((service) => !addressed.includes(service));
-  const unmatched = unaddressed && !defaultChain ? tcpChains(egress, unaddressed, port, context) : [];
-  defaultChain ??= unmatched.at(-1) ?? (captured ? unknownTraffic(context) : undefined);
-  chains.push(...unmatched.slice(0, -1));
-  if (chains.length === 0 && (!defaultChain || (http.length === 0 && !unaddressed))) return resources;
-  resources.push(encodeListener({ name, address, port, chains, ...(defaultChain ? { defaultChain } : {}) }, context));
-  return resources;
+  const [unaddressed] = tcp.filter((service) => !addressed.includes(service));
+  const routeName = egress.port ? name : String(port);
+  const fallback = fallbackChains(egress, http.length > 0 ? routeName : undefined, unaddressed, port, context);
+  const chains = [
+    ...of(isTls).flatMap((service) => tlsChains(egress, service, port, context)),
+    ...fallback.slice(0, -1),
+  ];
+  const defaultChain = fallback.at(-1) ?? (captured && chains.length > 0 ? unknownTraffic(context) : undefined);
+  return [
+    ...(http.length > 0 ? [outboundRoutes(routeName, { ...egress, services: http }, port, context)] : []),
+    ...addressed.flatMap((service) => addressListeners(egress, service, port, context)),
+    ...(chains.length > 0 || defaultChain
+      ? [encodeListener({ name, address, port, chains, ...(defaultChain ? { defaultChain } : {}) }, context)]
+      : []),
+  ];
+}
+
+/** What the port does with connections that no TLS name takes: HTTP, else the one TCP service that has no address. */
+function fallbackChains(
+  egress: EgressScope,
+  routeName: string | undefined,
+  tcp: MeshService | undefined,
+  port: number,
+  context: Context,
+): FilterChain[] {
+  if (routeName === undefined) return tcp ? tcpChains(egress, tcp, port, context) : [];
+  const statPrefix = `outbound_${routeName}`;
+  return [
+    filterChain("http", undefined, [
+      httpConnection({ statPrefix, routes: { rds: routeName }, decides: true, edge: false }),
+    ]),
+  ];
+}
+
+function addressListeners(egress: EgressScope, service: MeshService, port: number, context: Context): EnvoyResource[] {
+  const chains = tcpChains(egress, service, port, context);
+  return service.addresses.map((address) =>
+    encodeListener({ name: `${address}_${port}`, address, port, chains }, context),
+  );
 }
 
 type PortListener = Pick<ListenerOptions, "name" | "address" | "port" | "chains" | "defaultChain">;

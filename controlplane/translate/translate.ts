@@ -1,15 +1,18 @@
 // (mesh, proxy) -> the Envoy resources that the proxy should have. Pure: equal arguments give equal bytes.
+import { ListenerSchema } from "../gen/envoy/config/listener/v3/listener_pb.js";
 import type { Mesh } from "../mesh/mesh.js";
 import type { Proxy } from "../proxy/proxy.js";
 import { serviceClusters, specialClusters } from "./clusters.js";
-import { createContext, destinationPolicy } from "./context.js";
+import { type Context, createContext, destinationPolicy } from "./context.js";
 import { gatewayListeners } from "./gateway.js";
 import { inboundListeners } from "./inbound.js";
 import type { TranslateOptions } from "./options.js";
 import { outboundListeners } from "./outbound.js";
 import { reachableServices } from "./reachable-services.js";
-import type { EnvoyResource } from "./resource.js";
+import { type EnvoyResource, typeUrlOf } from "./resource.js";
 import { trafficFilterConfig } from "./traffic-filter.js";
+
+const LISTENER_TYPE = typeUrlOf(ListenerSchema);
 
 /** No name is there twice within a type. */
 export function translate(mesh: Mesh, proxy: Proxy, options: TranslateOptions): EnvoyResource[] {
@@ -18,7 +21,12 @@ export function translate(mesh: Mesh, proxy: Proxy, options: TranslateOptions): 
     ...specialClusters(proxy.interceptionMode === "REDIRECT"),
     ...reachableServices(context).flatMap((service) => serviceClusters(service, destinationPolicy(context, service))),
   ];
-  const listeners =
-    proxy.role === "router" ? gatewayListeners(context) : [...inboundListeners(context), ...outboundListeners(context)];
+  const listeners = proxy.role === "router" ? gatewayListeners(context) : sidecarListeners(context);
   return [...clusters, ...listeners, trafficFilterConfig(options.trafficFilter.wasm)];
+}
+
+function sidecarListeners(context: Context): EnvoyResource[] {
+  const inbound = inboundListeners(context);
+  const names = inbound.filter(({ typeUrl }) => typeUrl === LISTENER_TYPE).map(({ name }) => name);
+  return [...inbound, ...outboundListeners(context, new Set(names))];
 }

@@ -8,7 +8,7 @@ import {
   HttpProtocolOptions_UseDownstreamHttpConfigSchema,
   HttpProtocolOptionsSchema,
 } from "../gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js";
-import type { Protocol } from "../mesh/service.js";
+import { isHttp, type Protocol } from "../mesh/service.js";
 import type { ConnectionPoolSettings } from "../resources/destination-rule.js";
 import { pack } from "./resource.js";
 import { duration } from "./values.js";
@@ -17,13 +17,14 @@ const OPTIONS_NAME = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
 /**
  * Sets the protocol options and gives the protocols to offer in a TLS hello. http2 and grpc ports speak HTTP/2, http
- * ports HTTP/1.1 unless the policy upgrades them or asks to speak what the client spoke.
+ * ports HTTP/1.1 unless the policy upgrades them or asks to speak what the client spoke; others are passed on unread.
  */
 export function applyProtocol(
   cluster: Cluster,
   protocol: Protocol,
   http: ConnectionPoolSettings["http"] | undefined,
 ): readonly string[] {
+  if (!isHttp(protocol)) return [];
   const http2 = protocol === "http2" || protocol === "grpc" || http?.h2UpgradePolicy === "UPGRADE";
   const options = create(HttpProtocolOptionsSchema, {
     commonHttpProtocolOptions: create(CommonOptionsSchema, {
