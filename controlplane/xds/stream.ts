@@ -174,10 +174,12 @@ export class GrpcAdsStream<Request extends AnyRequest> implements AdsStream {
     });
     const snapshot = this.host.cache.get(key);
     if (snapshot !== undefined) session.offer(snapshot, this.host.clock.now());
-    this.#unwatch = this.host.cache.watch(key, (_, next) => {
-      session.offer(next, this.host.clock.now());
-      this.#wake();
-    });
+    this.#unwatch = this.host.cache.watch(key, (_, next) =>
+      this.#guard(() => {
+        session.offer(next, this.host.clock.now());
+        this.#wake();
+      }),
+    );
     this.#receive(session, request);
     this.call.resume();
   }
