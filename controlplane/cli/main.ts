@@ -1,12 +1,19 @@
 // The `headgate` command: registers the commands, which are data, and runs the one that was asked for.
 import { Command, CommanderError, Option } from "commander";
 import { type CommandDefinition, type CommandIo, exitCode, type OptionValues } from "./command.js";
+import { demoCommand } from "./demo.js";
 import { proxyCommand } from "./proxy.js";
 import { serveCommand } from "./serve.js";
 import { statusCommand } from "./status.js";
 import { validateCommand } from "./validate.js";
 
-const COMMANDS: readonly CommandDefinition[] = [serveCommand, proxyCommand, validateCommand, statusCommand];
+const COMMANDS: readonly CommandDefinition[] = [
+  serveCommand,
+  proxyCommand,
+  validateCommand,
+  statusCommand,
+  demoCommand,
+];
 
 /** Runs a command line (without node and script) and resolves with the exit code. */
 export async function runCommand(words: readonly string[], io: CommandIo): Promise<number> {

@@ -1,0 +1,71 @@
+// Says what each edit of a policy changed, what is wrong with it, and which proxies took it over, how soon.
+import { setTimeout as sleep } from "node:timers/promises";
+import type { RevisionEvent } from "../../publish/revisions.js";
+import { violationText } from "../violation-text.js";
+import type { Mesh } from "./mesh.js";
+
+const RETRY_MS = 500;
+const INDENT = " ".repeat(10);
+
+/** Prints each change, and what stands wrong at the start, until the signal aborts; then resolves. */
+export async function followChanges(mesh: Mesh, print: (line: string) => void, signal: AbortSignal): Promise<void> {
+  const follower = new Follower(mesh, print);
+  const stopped = new Promise<undefined>((resolve) => {
+    if (signal.aborted) resolve(undefined);
+    signal.addEventListener("abort", () => resolve(undefined), { once: true });
+  });
+  await follower.tellViolations();
+  let after = await mesh.controlPlane.lastEvent();
+  while (!signal.aborted) {
+    const asked = mesh.controlPlane.events(after).catch(() => undefined);
+    const events = await Promise.race([asked, stopped]);
+    if (signal.aborted) return;
+    if (!events) await sleep(RETRY_MS);
+    for (const event of events ?? []) {
+      after = event.id;
+      await follower.tell(event);
+    }
+  }
+}
+
+class Follower {
+  readonly #mesh: Mesh;
+  readonly #print: (line: string) => void;
+  #violations: ReadonlySet<string> = new Set();
+  #change = { revision: 0, at: 0 };
+
+  constructor(mesh: Mesh, print: (line: string) => void) {
+    this.#mesh = mesh;
+    this.#print = print;
+  }
+
+  async tell(event: RevisionEvent): Promise<void> {
+    const at = Date.parse(event.at);
+    if (event.type === "change") {
+      this.#change = { revision: event.revision, at };
+      const changed = event.changed.map((one) => `${one.kind} ${one.namespace}/${one.name} ${one.change}`);
+      this.#print(
+        `${new Date(at).toTimeString().slice(0, 8)}  ${changed.join(", ") || "nothing that applies has changed"}`,
+      );
+      await this.tellViolations();
+    } else if (event.type === "acknowledged") {
+      const since = event.revision === this.#change.revision ? ` after ${at - this.#change.at} ms` : "";
+      this.#print(`${INDENT}acknowledged by ${proxyName(event.proxy)}${since}`);
+    } else this.#print(`${INDENT}REJECTED by ${proxyName(event.proxy)}: ${event.error}`);
+  }
+
+  /** Those that are new, and those that are gone. */
+  async tellViolations(): Promise<void> {
+    const found = await this.#mesh.controlPlane.violations().catch(() => undefined);
+    if (!found) return;
+    const now = new Set(found.map(violationText));
+    for (const text of now) if (!this.#violations.has(text)) this.#print(`${INDENT}${text}`);
+    for (const text of this.#violations) if (!now.has(text)) this.#print(`${INDENT}mended: ${text}`);
+    this.#violations = now;
+  }
+}
+
+/** "reviews-v1" of sidecar~127.0.16.31~reviews-v1.bookinfo~bookinfo.svc.cluster.local */
+function proxyName(id: string): string {
+  return id.split("~")[2]?.split(".")[0] ?? id;
+}

@@ -1,0 +1,84 @@
+// `headgate demo --once`: every scenario in turn on the running system, and a table of what was seen.
+import { readFile, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { packagePath } from "../../agent/package-root.js";
+import { table } from "../table.js";
+import { violationText } from "../violation-text.js";
+import type { Mesh } from "./mesh.js";
+import { egressScope, external, gatewayTls } from "./scenarios/reach.js";
+import { delays, maxConnections, retries } from "./scenarios/resilience.js";
+import { byUri, byUser, loadBalancing, split } from "./scenarios/routing.js";
+import type { Observation, Scenario } from "./scenarios/scenario.js";
+
+const SCENARIOS: readonly Scenario[] = [
+  byUser,
+  byUri,
+  split,
+  loadBalancing,
+  gatewayTls,
+  external,
+  egressScope,
+  retries,
+  maxConnections,
+  delays,
+];
+
+export interface ScenarioResult {
+  readonly title: string;
+  readonly observations: readonly Observation[];
+}
+
+/** Runs the scenarios until the signal aborts; a scenario that cannot be carried out has not held. */
+export async function runScenarios(
+  mesh: Mesh,
+  policies: string,
+  onProgress: (message: string) => void,
+  signal: AbortSignal,
+): Promise<readonly ScenarioResult[]> {
+  const results: ScenarioResult[] = [];
+  for (const { title, run } of SCENARIOS) {
+    if (signal.aborted) break;
+    onProgress(title);
+    const apply = (...files: readonly string[]) => applyPolicies(mesh, policies, files);
+    const observations = await run({ mesh, apply }).catch((error: Error): Observation[] => [
+      { expected: "to be carried out", observed: error.message, requests: 0, held: false },
+    ]);
+    results.push({ title, observations });
+  }
+  return results;
+}
+
+/** True only if every scenario was run and everything expected was seen. */
+export function allHeld(results: readonly ScenarioResult[]): boolean {
+  return (
+    results.length === SCENARIOS.length && results.every(({ observations }) => observations.every((one) => one.held))
+  );
+}
+
+export function resultTable(results: readonly ScenarioResult[]): string {
+  const rows = results.flatMap(({ title, observations }) =>
+    observations.map(({ expected, observed, requests, held }, i) => [
+      i === 0 ? title : "",
+      expected,
+      observed,
+      requests > 0 ? String(requests) : "",
+      held ? "held" : "NOT HELD",
+    ]),
+  );
+  return table(["SCENARIO", "EXPECTED", "OBSERVED", "REQUESTS", ""], rows);
+}
+
+/**
+ * All files go in as one, by one rename: the control plane then sees one change. Rejects when a policy is at fault or a
+ * proxy does not acknowledge.
+ */
+async function applyPolicies(mesh: Mesh, policies: string, files: readonly string[]): Promise<void> {
+  const { controlPlane } = mesh;
+  const texts = await Promise.all(files.map((file) => readFile(packagePath("examples", "policies", file), "utf8")));
+  const before = await controlPlane.lastEvent();
+  await writeFile(join(policies, "scenario.yaml.tmp"), texts.join("---\n"));
+  await rename(join(policies, "scenario.yaml.tmp"), join(policies, "scenario.yaml"));
+  await controlPlane.acknowledged(await controlPlane.changeAfter(before), mesh.proxies);
+  const faults = (await controlPlane.violations()).filter(({ severity }) => severity === "error");
+  if (faults[0]) throw new Error(violationText(faults[0]));
+}

@@ -1,0 +1,28 @@
+// What the demo says when everything runs: where to look, and what to try.
+import colors from "picocolors";
+import type { Mesh } from "./mesh.js";
+import { GATEWAY, GATEWAY_PORT, SERVICE_PORT } from "./topology.js";
+
+export function welcome(mesh: Mesh, policies: string): string {
+  const { bold, cyan, dim } = colors;
+  const page = `http://${mesh.address(GATEWAY.name)}:${GATEWAY_PORT}/productpage`;
+  const sidecar = `http://${mesh.address("productpage-v1")}:${SERVICE_PORT}`;
+  return `
+${bold("Headgate is running.")}
+
+  Open            ${cyan(page)}
+  Policies        ${cyan(`${policies}/`)} ${dim("(edit, add and delete files; they apply at once)")}
+  Control plane   npx headgate status --admin ${mesh.controlPlane.addresses.admin}
+
+${bold("Try this")}
+  Sign in as jason on the page: reviews come from v2, with black stars. Anyone else gets v3, with red ones.
+  Split by weight instead:
+    cp examples/policies/03-reviews-split-75-25.yaml ${policies}/reviews.yaml
+  Ask as an application would, through the product page's sidecar:
+    curl -H 'Host: reviews' ${sidecar}/reviews/0
+  Break a policy on purpose, and see what is said here. More in examples/policies/README.md.
+
+Ctrl-C ends everything. Changes are told below.
+
+`;
+}
