@@ -1,0 +1,55 @@
+// Tells of what happens in a tree of directories, by one watch a directory.
+import { type FSWatcher, watch } from "node:fs";
+import { join } from "node:path";
+
+/** Something at this path may have been made, changed or removed; undefined when it is not known what. */
+export type OnEvent = (path: string | undefined) => void;
+
+/** Watches the directories that it is told of. Where one cannot be watched, only the source's slow poll sees changes. */
+export class DirectoryWatch {
+  private readonly watches = new Map<string, { readonly identity: string; readonly watcher: FSWatcher }>();
+
+  constructor(private readonly onEvent: OnEvent) {}
+
+  /**
+   * Watches these directories and no others. The map's values tell a directory from another one that took its place.
+   * Returns whether any is newly watched, so that what was made in it before must be looked for.
+   */
+  set(directories: ReadonlyMap<string, string>): boolean {
+    let added = false;
+    for (const [path, { identity, watcher }] of this.watches) {
+      if (directories.get(path) === identity) continue;
+      watcher.close();
+      this.watches.delete(path);
+    }
+    for (const [path, identity] of directories) {
+      if (!this.watches.has(path)) added = this.add(path, identity) || added;
+    }
+    return added;
+  }
+
+  has(path: string): boolean {
+    return this.watches.has(path);
+  }
+
+  close(): void {
+    this.set(new Map());
+  }
+
+  private add(path: string, identity: string): boolean {
+    try {
+      const watcher = watch(path, (_, name) => this.onEvent(name === null ? undefined : join(path, name)));
+      watcher.on("error", () => this.remove(path, watcher));
+      this.watches.set(path, { identity, watcher });
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  private remove(path: string, watcher: FSWatcher): void {
+    watcher.close();
+    if (this.watches.get(path)?.watcher === watcher) this.watches.delete(path);
+    this.onEvent(undefined);
+  }
+}

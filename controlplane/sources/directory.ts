@@ -1,0 +1,120 @@
+// The source that reads a directory of YAML files and follows their changes while people and programs edit them.
+import { basename, dirname } from "node:path";
+import { isDeepStrictEqual } from "node:util";
+import { assemble } from "./assembly.js";
+import { DirectoryFiles } from "./directory-files.js";
+import { DirectoryWatch } from "./directory-watch.js";
+import { listDirectory } from "./files.js";
+import { PassSchedule } from "./pass-schedule.js";
+import { createReader, type Reader } from "./reader.js";
+import type { Source, SourceState } from "./source.js";
+
+export interface DirectorySourceOptions {
+  readonly directory: string;
+  /** The namespace of objects that name none. */
+  readonly defaultNamespace: string;
+  /** Milliseconds without an event before changes are read; by default 10. */
+  readonly quietMs?: number;
+  /** Milliseconds that a file must stay as it is before what it no longer has is taken away; by default 200. */
+  readonly settleMs?: number;
+  /** Milliseconds between looks at everything, for changes that no event tells of; by default 2,000. */
+  readonly pollMs?: number;
+  readonly reader?: Reader;
+}
+
+/** Looking at everything takes at most one part in this many of the time. */
+const POLL_SHARE = 20;
+
+/** Reads the .yaml, .yml and .json files in and below a directory. Of several objects with one key that of the first path is served. */
+export function createDirectorySource(options: DirectorySourceOptions): Source {
+  return new DirectorySource(options);
+}
+
+class DirectorySource implements Source {
+  private readonly reader: Reader;
+  private readonly watch = new DirectoryWatch((path) => this.notice(path));
+  private readonly files: DirectoryFiles;
+  private readonly schedule: PassSchedule;
+  private state: SourceState = Object.freeze({ resources: new Map(), violations: [], changed: new Set<string>() });
+  private onChange: (state: SourceState) => void = () => {};
+  private readonly touched = new Set<string>();
+  private everythingTouched = false;
+  private pollAt = 0;
+
+  constructor(private readonly options: DirectorySourceOptions) {
+    const { directory: root, defaultNamespace, settleMs = 200 } = options;
+    this.reader = options.reader ?? createReader();
+    this.files = new DirectoryFiles({ root, defaultNamespace, settleMs, reader: this.reader, watch: this.watch });
+    this.schedule = new PassSchedule(() => this.pass(), options.quietMs ?? 10);
+  }
+
+  async start(onChange: (state: SourceState) => void): Promise<SourceState> {
+    try {
+      await listDirectory(this.options.directory);
+      await this.lookAtAll();
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+    const first = this.nextState();
+    this.onChange = onChange;
+    this.planNextPass();
+    return first;
+  }
+
+  async close(): Promise<void> {
+    await this.schedule.close();
+    this.watch.close();
+    await this.reader.close();
+  }
+
+  private notice(path: string | undefined): void {
+    const name = path === undefined ? "" : basename(path);
+    // A directory that is itself removed says so by its own name; a mounted ConfigMap is swapped by its link ..data.
+    const isWholesale = path === undefined || name === basename(dirname(path)) || name.startsWith("..");
+    if (isWholesale) this.everythingTouched = true;
+    else if (name.startsWith(".")) return;
+    else this.touched.add(path);
+    this.schedule.event();
+  }
+
+  private async pass(): Promise<void> {
+    const touched = [...this.touched];
+    this.touched.clear();
+    const all = this.everythingTouched || performance.now() >= this.pollAt;
+    if (all || (await this.files.lookAt(touched))) {
+      this.everythingTouched = false;
+      await this.lookAtAll();
+    }
+    const before = this.state;
+    const state = this.nextState();
+    if (state !== before) this.onChange(state);
+    this.planNextPass();
+  }
+
+  private async lookAtAll(): Promise<void> {
+    const start = performance.now();
+    await this.files.lookAtAll();
+    const end = performance.now();
+    this.pollAt = end + Math.max(this.options.pollMs ?? 2_000, (end - start) * POLL_SHARE);
+  }
+
+  private planNextPass(): void {
+    const again = this.files.lookAgainMs;
+    if (again !== undefined) this.schedule.within(again);
+    this.schedule.within(this.pollAt - performance.now());
+  }
+
+  /** The state as the files are now; the same one where nothing differs. */
+  private nextState(): SourceState {
+    const before = this.state;
+    const { resources, violations: faults } = assemble(this.files.contents);
+    const violations = [...this.files.violations, ...faults];
+    const changed = new Set<string>();
+    for (const [key, resource] of resources) if (before.resources.get(key) !== resource) changed.add(key);
+    for (const key of before.resources.keys()) if (!resources.has(key)) changed.add(key);
+    if (changed.size === 0 && isDeepStrictEqual(violations, before.violations)) return before;
+    this.state = Object.freeze({ resources, violations: Object.freeze(violations), changed });
+    return this.state;
+  }
+}

@@ -1,0 +1,97 @@
+// Reads texts away from the control plane's own thread, which must go on answering proxies meanwhile.
+import { existsSync } from "node:fs";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import { Worker } from "node:worker_threads";
+import { makeViolation } from "../resources/violation-at.js";
+import { type FileReading, type ReadingRequest, readText } from "./reading.js";
+
+export interface Reader {
+  /** Never rejects: a text that cannot be read within the limits gives a violation. */
+  read(request: ReadingRequest): Promise<FileReading>;
+  close(): Promise<void>;
+}
+
+/** Milliseconds. The largest file that is allowed takes about 3,000. */
+const READING_TIMEOUT = 30_000;
+const MEMORY_MIB = 1_024;
+const COMPILED_THREAD = new URL("./reader-thread.js", import.meta.url);
+
+/** A reader with a thread of its own; where the code was not compiled, as under a test runner, one without. */
+export function createReader(thread: URL = COMPILED_THREAD): Reader {
+  return existsSync(fileURLToPath(thread)) ? new ThreadReader(thread) : LOCAL_READER;
+}
+
+const LOCAL_READER: Reader = {
+  async read(request) {
+    await nextTurn();
+    return readText(request);
+  },
+  async close() {},
+};
+
+/** Gives its thread one text at a time; a thread that fails or takes too long is replaced for the next. */
+class ThreadReader implements Reader {
+  private worker: Worker | undefined;
+  private last: Promise<unknown> = Promise.resolve();
+
+  constructor(private readonly thread: URL) {
+    this.worker = this.start();
+  }
+
+  read(request: ReadingRequest): Promise<FileReading> {
+    const reading = this.last.then(() => this.readNow(request));
+    this.last = reading;
+    return reading;
+  }
+
+  async close(): Promise<void> {
+    await this.last;
+    await this.worker?.terminate();
+    this.worker = undefined;
+  }
+
+  private start(): Worker {
+    const worker = new Worker(this.thread, { resourceLimits: { maxOldGenerationSizeMb: MEMORY_MIB } });
+    worker.unref();
+    worker.on("error", () => this.forget(worker));
+    worker.on("exit", () => this.forget(worker));
+    return worker;
+  }
+
+  private forget(worker: Worker): void {
+    if (this.worker === worker) this.worker = undefined;
+  }
+
+  private readNow(request: ReadingRequest): Promise<FileReading> {
+    this.worker ??= this.start();
+    const worker = this.worker;
+    return new Promise((resolve) => {
+      const finish = (reading: FileReading) => {
+        clearTimeout(timer);
+        worker.off("message", finish);
+        worker.off("exit", fail);
+        worker.unref();
+        resolve(reading);
+      };
+      const fail = () => {
+        this.forget(worker);
+        void worker.terminate();
+        finish(refusal(request.file));
+      };
+      const timer = setTimeout(fail, READING_TIMEOUT);
+      worker.on("message", finish);
+      worker.on("exit", fail);
+      worker.ref();
+      worker.postMessage(request);
+    });
+  }
+}
+
+function refusal(file: string): FileReading {
+  const message = "The file takes too much time or memory to read; split it.";
+  return {
+    objects: [],
+    violations: [makeViolation("yaml-limit", "error", [], message, { file, line: 1, column: 1 }, {})],
+  };
+}

@@ -1,0 +1,76 @@
+// What one file holds: its documents decoded, as plain data that can come from another thread.
+import { createHash } from "node:crypto";
+import { decodeObject, expandList, identityOf } from "../resources/decode.js";
+import type { AnyResource } from "../resources/kinds.js";
+import { type FieldPath, type RawObject, resourceKey } from "../resources/resource.js";
+import type { Violation } from "../resources/violation.js";
+import type { Identity } from "../resources/violation-at.js";
+import type { Positions } from "./positions.js";
+import { parseYaml } from "./yaml.js";
+
+/** A resource without the function that locates its fields. */
+export type ResourceContent = Omit<AnyResource, "locate">;
+
+/** One object of a file. */
+export interface ReadObject {
+  /** Complete where the object could be told from others, whether or not it could be decoded. */
+  readonly identity: Identity;
+  /** resourceKey; absent for what cannot be told from others: no kind or name, or a kind that is not read here. */
+  readonly key?: string;
+  /** Absent where the object has an error, and where it is unchanged. */
+  readonly content?: ResourceContent;
+  /** The object is without error and its digest is the one that the reader was told to know. */
+  readonly unchanged?: true;
+  readonly violations: readonly Violation[];
+  /** Equal for objects of equal content, however they are laid out and commented. */
+  readonly digest: string;
+  readonly positions: Positions;
+  /** Where in its document the object stands: not empty for an item of a List. */
+  readonly within: FieldPath;
+}
+
+export interface FileReading {
+  /** In the order of the file. */
+  readonly objects: readonly ReadObject[];
+  /** The faults of the file as a whole: its syntax, its limits. They may hide objects. */
+  readonly violations: readonly Violation[];
+}
+
+/** The text of a file to read. */
+export interface ReadingRequest {
+  readonly text: string;
+  readonly file: string;
+  readonly defaultNamespace: string;
+  /** Digests by key of what the asker has already, so that it need not be sent again. */
+  readonly known: ReadonlyMap<string, string>;
+}
+
+/** Reads the text of a file. Never throws. */
+export function readText(request: ReadingRequest): FileReading {
+  const { objects, violations } = parseYaml(request.text, request.file);
+  const read = objects.flatMap((document) =>
+    expandList(document).map(({ raw, within }) => readObject(raw, document.positions, within, request)),
+  );
+  return { objects: read, violations };
+}
+
+function readObject(raw: RawObject, positions: Positions, within: FieldPath, request: ReadingRequest): ReadObject {
+  const { resource, violations } = decodeObject(raw, request.defaultNamespace);
+  const identity = identityOf(raw.value, request.defaultNamespace);
+  const key = resource === undefined ? keyOf(identity, violations) : resourceKey(resource);
+  const digest = createHash("sha1").update(JSON.stringify(raw.value)).digest("base64");
+  const read = { identity, ...(key === undefined ? {} : { key }), violations, digest, positions, within };
+  if (resource === undefined) return read;
+  const unchanged = key !== undefined && request.known.get(key) === digest;
+  return unchanged ? { ...read, unchanged } : { ...read, content: contentOf(resource) };
+}
+
+function keyOf({ kind, namespace, name }: Identity, violations: readonly Violation[]): string | undefined {
+  if (kind === undefined || namespace === undefined || name === undefined) return undefined;
+  if (violations.some(({ code }) => code === "unknown-kind" || code === "not-an-object")) return undefined;
+  return resourceKey({ kind, meta: { namespace, name } });
+}
+
+function contentOf({ kind, meta, spec }: AnyResource): ResourceContent {
+  return { kind, meta, spec } as ResourceContent;
+}
