@@ -1,0 +1,142 @@
+// The parts that need no stream: the cache, differences, addresses, turns, and what is kept of proxies that went.
+import { once } from "node:events";
+import { type AddressInfo, connect as connectTcp, createServer } from "node:net";
+import { expect, onTestFinished, test } from "vitest";
+import { isLoopback, parseAddress } from "../../controlplane/xds/address.js";
+import { SnapshotCache } from "../../controlplane/xds/cache.js";
+import { difference, versionOf } from "../../controlplane/xds/difference.js";
+import { CLUSTER } from "../../controlplane/xds/order.js";
+import type { Snapshot } from "../../controlplane/xds/snapshot.js";
+import { Departed, type ProxyStatus } from "../../controlplane/xds/status.js";
+import { Turns, type TurnTaker } from "../../controlplane/xds/turns.js";
+import { resource, snapshot } from "./support/resources.js";
+
+test("the cache refuses a snapshot that contradicts itself, and keeps the one before", () => {
+  const cache = new SnapshotCache();
+  const good = snapshot({ [CLUSTER]: { a: "1" } });
+  cache.set("proxy", good);
+  const wrong = (name: string, inner = name, version = "1"): Snapshot => ({
+    resources: new Map([[CLUSTER, new Map([[name, resource(CLUSTER, inner, version)]])]]),
+  });
+  expect(() => cache.set("proxy", wrong("a", "b"))).toThrow('"b" lies under the name "a"');
+  expect(() => cache.set("proxy", wrong("*"))).toThrow('"*" cannot be a resource\'s name');
+  expect(() => cache.set("proxy", wrong(""))).toThrow("cannot be a resource's name");
+  expect(() => cache.set("proxy", wrong("a", "a", ""))).toThrow('"a" has no version');
+  expect(cache.get("proxy")).toBe(good);
+});
+
+test("a watcher hears of its own key's new snapshots until it goes", () => {
+  const cache = new SnapshotCache();
+  const heard: [string, Snapshot][] = [];
+  const first = snapshot({});
+  const second = snapshot({});
+  const unwatch = cache.watch("a", (...each) => heard.push(each));
+  cache.set("b", first);
+  cache.set("a", first);
+  cache.set("a", first);
+  cache.set("a", second);
+  unwatch();
+  cache.set("a", first);
+  expect(heard).toEqual([
+    ["a", first],
+    ["a", second],
+  ]);
+  cache.delete("a");
+  expect(cache.get("a")).toBeUndefined();
+  expect([...cache.keys()]).toEqual(["b"]);
+});
+
+test("a difference tells new, changed and removed names, and is worked out once for two maps", () => {
+  const before = snapshot({ [CLUSTER]: { same: "1", changed: "1", gone: "1" } }).resources.get(CLUSTER) ?? new Map();
+  const after = snapshot({ [CLUSTER]: { same: "1", changed: "2", added: "1" } }).resources.get(CLUSTER) ?? new Map();
+  expect(difference(before, after)).toEqual({ changed: ["changed", "added"], removed: ["gone"] });
+  expect(difference(before, after)).toBe(difference(before, after));
+  expect(difference(after, after)).toEqual({ changed: [], removed: [] });
+});
+
+test("the version of resources depends on their names and versions, not on their order", () => {
+  const [a, b, c] = [resource(CLUSTER, "a", "1"), resource(CLUSTER, "b", "1"), resource(CLUSTER, "b", "2")];
+  const version = (...resources: (typeof a)[]) => versionOf(new Map(resources.map((each) => [each.name, each])));
+  expect(version(a, b)).toBe(version(b, a));
+  expect(version(a, b)).not.toBe(version(a, c));
+  expect(version(a, b)).not.toBe(version(a));
+  expect(version()).toMatch(/^[0-9a-f]{16}$/);
+});
+
+test("addresses are host:port, and only loopback ones count as loopback", () => {
+  expect(parseAddress("127.0.0.1:80")).toEqual({ host: "127.0.0.1", port: 80 });
+  expect(parseAddress("[::1]:0")).toEqual({ host: "::1", port: 0 });
+  for (const wrong of ["", "host", ":80", "host:", "::1:80", "host:99999", "host:80:80"]) {
+    expect(() => parseAddress(wrong)).toThrow("no address");
+  }
+  expect(["127.0.0.1", "127.1.2.3", "::1", "localhost"].filter((host) => !isLoopback(host))).toEqual([]);
+  expect(["0.0.0.0", "::", "10.0.0.1", "127.0.0.1.example.org", "127.evil"].filter(isLoopback)).toEqual([]);
+});
+
+test("of proxies that went so many are kept, and for so long", () => {
+  const departed = new Departed({ entries: 2, millis: 100 });
+  const gone = (key: string, disconnectedAt: number): ProxyStatus => ({
+    key,
+    nodeId: key,
+    peer: "",
+    protocol: "delta",
+    connectedAt: 0,
+    disconnectedAt,
+    types: [],
+  });
+  for (const [key, at] of [
+    ["a", 1],
+    ["b", 2],
+    ["c", 3],
+  ] as const)
+    departed.add(gone(key, at));
+  expect(departed.list(50).map(({ key }) => key)).toEqual(["b", "c"]);
+  departed.remove("b");
+  expect(departed.list(103).map(({ key }) => key)).toEqual(["c"]);
+  expect(departed.list(104)).toEqual([]);
+});
+
+test("those who want more turns line up behind the others", async () => {
+  const turns = new Turns(1);
+  const taken: string[] = [];
+  const done = new Promise<void>((resolve) => {
+    const taker = (name: string, wanted: number): TurnTaker => {
+      let left = wanted;
+      const self = {
+        takeTurn() {
+          taken.push(name);
+          left--;
+          if (left > 0) turns.enter(self);
+          if (taken.length === 6) resolve();
+          return 1;
+        },
+      };
+      return self;
+    };
+    for (const each of [taker("a", 3), taker("b", 1), taker("c", 2)]) turns.enter(each);
+  });
+  await done;
+  expect(taken).toEqual(["a", "b", "c", "a", "c", "a"]);
+});
+
+test("sockets are read while somebody always has something to push", async () => {
+  const turns = new Turns(1_000);
+  let pushing = true;
+  const pusher: TurnTaker = {
+    takeTurn() {
+      if (pushing) turns.enter(pusher);
+      return 1_000;
+    },
+  };
+  turns.enter(pusher);
+  const echo = createServer((socket) => socket.pipe(socket)).listen(0, "127.0.0.1");
+  await once(echo, "listening");
+  const socket = connectTcp((echo.address() as AddressInfo).port, "127.0.0.1");
+  onTestFinished(() => {
+    pushing = false;
+    socket.destroy();
+    echo.close();
+  });
+  socket.write("request");
+  expect(String((await once(socket, "data"))[0])).toBe("request");
+});
