@@ -65,18 +65,6 @@ export class ControlPlane {
     return this.#read("/proxies");
   }
 
-  /** The revision of the first change after an event. Rejects if none comes. */
-  async changeAfter(event: number): Promise<number> {
-    const deadline = Date.now() + SETTLE_TIMEOUT_MS;
-    for (let after = event; Date.now() < deadline; ) {
-      const events = await this.events(after);
-      const change = events.find((candidate) => candidate.type === "change");
-      if (change) return change.revision;
-      after = events.at(-1)?.id ?? after;
-    }
-    throw new Error("the control plane has not noticed the change");
-  }
-
   /** Resolves when every one of so many proxies has acknowledged a revision; rejects if one rejects it, or with time. */
   async acknowledged(revision: number, proxies: number): Promise<void> {
     const deadline = Date.now() + SETTLE_TIMEOUT_MS;

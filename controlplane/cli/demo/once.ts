@@ -1,9 +1,6 @@
 // `headgate demo --once`: every scenario in turn on the running system, and a table of what was seen.
-import { readFile, rename, writeFile } from "node:fs/promises";
-import { join } from "node:path";
-import { packagePath } from "../../agent/package-root.js";
 import { table } from "../table.js";
-import { violationText } from "../violation-text.js";
+import { AppliedPolicies } from "./applied-policies.js";
 import type { Mesh } from "./mesh.js";
 import { egressScope, external, gatewayTls } from "./scenarios/reach.js";
 import { delays, maxConnections, retries } from "./scenarios/resilience.js";
@@ -35,11 +32,12 @@ export async function runScenarios(
   onProgress: (message: string) => void,
   signal: AbortSignal,
 ): Promise<readonly ScenarioResult[]> {
+  const applied = new AppliedPolicies(mesh, policies);
   const results: ScenarioResult[] = [];
   for (const { title, run } of SCENARIOS) {
     if (signal.aborted) break;
     onProgress(title);
-    const apply = (...files: readonly string[]) => applyPolicies(mesh, policies, files);
+    const apply = (...files: readonly string[]) => applied.replace(files);
     const observations = await run({ mesh, apply }).catch((error: Error): Observation[] => [
       { expected: "to be carried out", observed: error.message, requests: 0, held: false },
     ]);
@@ -66,19 +64,4 @@ export function resultTable(results: readonly ScenarioResult[]): string {
     ]),
   );
   return table(["SCENARIO", "EXPECTED", "OBSERVED", "REQUESTS", ""], rows);
-}
-
-/**
- * All files go in as one, by one rename: the control plane then sees one change. Rejects when a policy is at fault or a
- * proxy does not acknowledge.
- */
-async function applyPolicies(mesh: Mesh, policies: string, files: readonly string[]): Promise<void> {
-  const { controlPlane } = mesh;
-  const texts = await Promise.all(files.map((file) => readFile(packagePath("examples", "policies", file), "utf8")));
-  const before = await controlPlane.lastEvent();
-  await writeFile(join(policies, "scenario.yaml.tmp"), texts.join("---\n"));
-  await rename(join(policies, "scenario.yaml.tmp"), join(policies, "scenario.yaml"));
-  await controlPlane.acknowledged(await controlPlane.changeAfter(before), mesh.proxies);
-  const faults = (await controlPlane.violations()).filter(({ severity }) => severity === "error");
-  if (faults[0]) throw new Error(violationText(faults[0]));
 }
