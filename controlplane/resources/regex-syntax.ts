@@ -143,7 +143,7 @@ class RegexScanner {
     const name = /^\(\?P?<([^>]*)(>?)/.exec(rest);
     if (name !== null) return this.namedGroup(name[0], name[1] as string, name[2] === ">");
     const flags = /^\(\?([imsU]*(?:-[imsU]+)?)([:)])/.exec(rest);
-    if (flags === null || (flags[2] === ")" && flags[1] === "")) return "a group's options are malformed";
+    if (flags === null) return "a group's options are malformed";
     if (flags[2] === ":") {
       this.plainGroup();
       this.at += flags[0].length - 1;
@@ -204,7 +204,7 @@ class RegexScanner {
     if (octal !== null) return this.consume(octal[0].length, { codePoint: Number.parseInt(octal[0].slice(1), 8) });
     if (next === "x") return this.hexEscape(rest);
     if (/^[1-9]$/.test(next)) return { problem: "RE2 has no backreferences" };
-    if (/^[A-Za-z0-9_]$/.test(next) || next.charCodeAt(0) >= 0x80) return { problem: `"\\${next}" is no escape` };
+    if (/^[A-Za-z0-9]$/.test(next) || next.charCodeAt(0) >= 0x80) return { problem: `"\\${next}" is no escape` };
     return this.consume(2, { codePoint: next.charCodeAt(0) });
   }
 

@@ -136,7 +136,7 @@ export function testSource(name: string, createWorkplace: () => Promise<Workplac
       expect(Object.isFrozen(follower.latest)).toBe(true);
       expect(Object.isFrozen(violations[0])).toBe(true);
       const resource = resources.get(key("a"));
-      expect(() => (resource?.spec as { hosts: string[] }).hosts.push("x")).toThrow(TypeError);
+      expect(resource?.kind === "ServiceEntry" && Object.isFrozen(resource.spec.hosts)).toBe(true);
     });
 
     test("a source can be closed before it starts, and while it follows changes", async () => {
