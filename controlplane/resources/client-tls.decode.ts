@@ -1,7 +1,7 @@
 // Decodes a DestinationRule's TLS settings towards its host.
 import type { ClientTlsSettings } from "./destination-rule.js";
 import type { RawClientTls } from "./destination-rule.schema.js";
-import { namesOfSet, nonEmpty, optional, present } from "./fields.js";
+import { listOf, namesOfSet, nonEmpty, optional, present } from "./fields.js";
 import type { Report } from "./report.js";
 import type { FieldPath } from "./resource.js";
 
@@ -21,7 +21,7 @@ export function decodeClientTls(raw: RawClientTls, path: FieldPath, report: Repo
     caCertificates: nonEmpty(raw.caCertificates),
     caCrl: nonEmpty(raw.caCrl),
     credentialName: nonEmpty(raw.credentialName),
-    subjectAltNames: [...(raw.subjectAltNames ?? [])],
+    subjectAltNames: listOf(raw.subjectAltNames),
     sni: nonEmpty(raw.sni),
     insecureSkipVerify: optional(raw.insecureSkipVerify),
   });

@@ -1,5 +1,6 @@
 // What the decoders of all kinds read alike: absent fields, durations, labels, selectors.
 import { parseDuration } from "./duration.js";
+import { deepFreeze } from "./freeze.js";
 import type { Report } from "./report.js";
 import type { FieldPath } from "./resource.js";
 
@@ -10,7 +11,9 @@ export type Present<T> = { [K in keyof T as undefined extends T[K] ? never : K]:
 
 /** Leaves out the fields that are undefined, so that an absent field is no key at all. */
 export function present<T extends object>(fields: T): Present<T> {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Present<T>;
+  const kept: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(fields)) if (value !== undefined) kept[name] = value;
+  return kept as Present<T>;
 }
 
 /** The value, with null (a key without a value in YAML) as absence. */
@@ -28,9 +31,27 @@ export function millis(duration: string | null | undefined): number | undefined 
   return maybe(duration, (text) => parseDuration(text) ?? 0);
 }
 
+const NO_LABELS: Readonly<Record<string, string>> = Object.freeze({});
+const NO_ENTRIES: ReadonlyMap<string, never> = deepFreeze(new Map<string, never>());
+const NO_ITEMS: readonly never[] = Object.freeze([]);
+
 /** A record of strings of its own, empty where the field is absent. */
 export function labelsOf(raw: Readonly<Record<string, string>> | null | undefined): Readonly<Record<string, string>> {
-  return { ...raw };
+  return raw === null || raw === undefined ? NO_LABELS : { ...raw };
+}
+
+/** An object's entries as a map, empty where the field is absent. Most maps are, and share one. */
+export function mapOf<T, R>(
+  raw: Readonly<Record<string, T>> | null | undefined,
+  decode: (value: T, key: string) => R,
+): ReadonlyMap<string, R> {
+  if (raw === null || raw === undefined) return NO_ENTRIES;
+  return new Map(Object.entries(raw).map(([key, value]) => [key, decode(value, key)]));
+}
+
+/** A list of its own, empty where the field is absent. */
+export function listOf<T>(raw: readonly T[] | null | undefined): readonly T[] {
+  return raw === null || raw === undefined ? NO_ITEMS : [...raw];
 }
 
 /** An empty text means absence, as everywhere in Istio's API. */

@@ -1,5 +1,5 @@
 // Decodes a Gateway and checks each server's protocol against its TLS settings.
-import { labelsOf, maybe, nonEmpty, present, reportRepeats } from "./fields.js";
+import { labelsOf, listOf, maybe, nonEmpty, present, reportRepeats } from "./fields.js";
 import type { GatewaySpec, Server, ServerProtocol } from "./gateway.js";
 import type { RawGateway, RawServer } from "./gateway.schema.js";
 import type { Report } from "./report.js";
@@ -32,7 +32,7 @@ function decodeServer(raw: RawServer, path: FieldPath, report: Report): Server {
     name: nonEmpty(raw.name),
     port: { number: raw.port?.number ?? 0, protocol, name: raw.port?.name ?? "" },
     bind: nonEmpty(raw.bind),
-    hosts: [...(raw.hosts ?? [])],
+    hosts: listOf(raw.hosts),
     tls: maybe(raw.tls, (tls) => decodeServerTls(tls, [...path, "tls"], report)),
   });
 }

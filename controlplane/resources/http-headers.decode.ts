@@ -1,5 +1,5 @@
 // Decodes the header operations of a VirtualService's rules and destinations.
-import { maybe, present } from "./fields.js";
+import { listOf, mapOf, maybe, present } from "./fields.js";
 import type { Report } from "./report.js";
 import type { FieldPath } from "./resource.js";
 import type { HeaderOperations, Headers } from "./virtual-service.js";
@@ -16,9 +16,9 @@ export function decodeHeaderOperations(raw: RawHeaders): Headers {
 
 function decodeOperations(raw: RawOperations): HeaderOperations {
   return {
-    set: new Map(Object.entries(raw.set ?? {})),
-    add: new Map(Object.entries(raw.add ?? {})),
-    remove: [...(raw.remove ?? [])],
+    set: mapOf(raw.set, (value) => value),
+    add: mapOf(raw.add, (value) => value),
+    remove: listOf(raw.remove),
   };
 }
 

@@ -1,5 +1,5 @@
 // Decodes the conditions of a VirtualService's HTTP rule.
-import { exactlyOne, labelsOf, maybe, namesOfSet, nonEmpty, optional, present } from "./fields.js";
+import { exactlyOne, labelsOf, listOf, mapOf, maybe, namesOfSet, nonEmpty, optional, present } from "./fields.js";
 import type { Report } from "./report.js";
 import type { FieldPath } from "./resource.js";
 import type { HttpMatch, StringMatch } from "./virtual-service.js";
@@ -26,13 +26,15 @@ export function decodeHttpMatch(raw: RawHttpMatch, path: FieldPath, report: Repo
     scheme: whole("scheme"),
     method: whole("method"),
     authority: whole("authority"),
-    headers: decodeHeaders(raw.headers ?? {}, [...path, "headers"], report),
-    withoutHeaders: decodeHeaders(raw.withoutHeaders ?? {}, [...path, "withoutHeaders"], report),
-    queryParams: decodeQueryParams(raw.queryParams ?? {}, [...path, "queryParams"], report),
+    headers: decodeHeaders(raw.headers, [...path, "headers"], report),
+    withoutHeaders: decodeHeaders(raw.withoutHeaders, [...path, "withoutHeaders"], report),
+    queryParams: mapOf(raw.queryParams, (match, name) =>
+      decodeValueMatch(match, [...path, "queryParams", name], report),
+    ),
     port: optional(raw.port),
     sourceLabels: labelsOf(raw.sourceLabels),
     sourceNamespace: nonEmpty(raw.sourceNamespace),
-    gateways: [...(raw.gateways ?? [])],
+    gateways: listOf(raw.gateways),
     statPrefix: nonEmpty(raw.statPrefix),
   });
 }
@@ -70,10 +72,11 @@ function reportEmptyPrefix(path: FieldPath, report: Report): void {
 }
 
 function decodeHeaders(
-  raw: Readonly<Record<string, RawStringMatch>>,
+  raw: Readonly<Record<string, RawStringMatch>> | null | undefined,
   path: FieldPath,
   report: Report,
 ): ReadonlyMap<string, StringMatch> {
+  if (raw === null || raw === undefined) return mapOf(raw, comparison);
   const headers = new Map<string, StringMatch>();
   for (const [name, match] of Object.entries(raw)) {
     const lower = name.toLowerCase();
@@ -91,13 +94,4 @@ function decodeHeaders(
     headers.set(lower, match.regex === "*" ? { type: "present" } : decodeValueMatch(match, [...path, name], report));
   }
   return headers;
-}
-
-function decodeQueryParams(
-  raw: Readonly<Record<string, RawStringMatch>>,
-  path: FieldPath,
-  report: Report,
-): ReadonlyMap<string, StringMatch> {
-  const entries = Object.entries(raw);
-  return new Map(entries.map(([name, match]) => [name, decodeValueMatch(match, [...path, name], report)]));
 }

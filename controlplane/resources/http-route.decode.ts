@@ -1,5 +1,5 @@
 // Decodes one HTTP rule of a VirtualService: where requests go and what happens to them on the way.
-import { atMostOne, exactlyOne, maybe, millis, namesOfSet, nonEmpty, optional, present } from "./fields.js";
+import { atMostOne, exactlyOne, listOf, maybe, millis, namesOfSet, nonEmpty, optional, present } from "./fields.js";
 import { decodeFault } from "./http-fault.decode.js";
 import { decodeHeaderOperations, reportAuthorityTwice } from "./http-headers.decode.js";
 import { decodeHttpMatch, decodeStringMatch } from "./http-match.decode.js";
@@ -178,9 +178,9 @@ function decodeCorsPolicy(raw: RawCorsPolicy, path: FieldPath, report: Report): 
   const preflights = raw.unmatchedPreflights;
   return present({
     allowOrigins: [...origins, ...deprecatedOrigins],
-    allowMethods: [...(raw.allowMethods ?? [])],
-    allowHeaders: [...(raw.allowHeaders ?? [])],
-    exposeHeaders: [...(raw.exposeHeaders ?? [])],
+    allowMethods: listOf(raw.allowMethods),
+    allowHeaders: listOf(raw.allowHeaders),
+    exposeHeaders: listOf(raw.exposeHeaders),
     maxAgeMs: millis(raw.maxAge),
     allowCredentials: optional(raw.allowCredentials),
     unmatchedPreflights: preflights === "UNSPECIFIED" ? undefined : optional(preflights),

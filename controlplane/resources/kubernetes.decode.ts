@@ -1,6 +1,6 @@
 // Decodes the Kubernetes kinds Service, EndpointSlice and Pod.
 import { isIP } from "node:net";
-import { labelsOf, maybe, nonEmpty, optional, present } from "./fields.js";
+import { labelsOf, listOf, maybe, nonEmpty, optional, present } from "./fields.js";
 import type { EndpointSliceSpec, PodSpec, ServiceSpec } from "./kubernetes.js";
 import type { RawEndpointSlice, RawPod, RawService } from "./kubernetes.schema.js";
 import { quote } from "./names.js";
@@ -69,7 +69,7 @@ export function decodeEndpointSlice(raw: RawEndpointSlice, meta: ObjectMeta, rep
 function decodeEndpoint(raw: RawEndpoint, namespace: string): EndpointSliceSpec["endpoints"][number] {
   const target = raw.targetRef;
   return present({
-    addresses: [...(raw.addresses ?? [])],
+    addresses: listOf(raw.addresses),
     // Kubernetes' documentation: an unknown condition is to be taken for ready.
     ready: raw.conditions?.ready ?? true,
     zone: nonEmpty(raw.zone),

@@ -1,5 +1,5 @@
 // Decodes destinations and weights, and the TLS and TCP rules of a VirtualService.
-import { labelsOf, nonEmpty, optional, present } from "./fields.js";
+import { labelsOf, listOf, nonEmpty, optional, present } from "./fields.js";
 import { hostCovers } from "./hosts.js";
 import type { Report } from "./report.js";
 import type { FieldPath } from "./resource.js";
@@ -34,7 +34,7 @@ export function reportWeights(
 
 export function decodeTlsRoute(raw: RawTlsRoute, hosts: readonly string[], path: FieldPath, report: Report): TlsRoute {
   const match = (raw.match ?? []).map((entry, index): TlsMatch => {
-    const sniHosts = [...(entry.sniHosts ?? [])];
+    const sniHosts = listOf(entry.sniHosts);
     for (const [position, host] of sniHosts.entries()) {
       if (hosts.some((outer) => hostCovers(outer, host))) continue;
       const at = [...path, "match", index, "sniHosts", position];
@@ -58,11 +58,11 @@ export function decodeTcpRoute(raw: RawTcpRoute, path: FieldPath, report: Report
 
 function decodeTcpMatch(raw: RawTcpMatch): TcpMatch {
   return present({
-    destinationSubnets: [...(raw.destinationSubnets ?? [])],
+    destinationSubnets: listOf(raw.destinationSubnets),
     port: optional(raw.port),
     sourceLabels: labelsOf(raw.sourceLabels),
     sourceNamespace: nonEmpty(raw.sourceNamespace),
-    gateways: [...(raw.gateways ?? [])],
+    gateways: listOf(raw.gateways),
   });
 }
 

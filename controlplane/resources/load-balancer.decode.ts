@@ -6,7 +6,7 @@ import type {
   SimpleLoadBalancer,
 } from "./destination-rule.js";
 import type { RawConsistentHash, RawLoadBalancer, RawLocalityLbSetting } from "./destination-rule.schema.js";
-import { atMostOne, exactlyOne, maybe, millis, namesOfSet, nonEmpty, optional, present } from "./fields.js";
+import { atMostOne, exactlyOne, listOf, maybe, millis, namesOfSet, nonEmpty, optional, present } from "./fields.js";
 import type { Report } from "./report.js";
 import type { FieldPath } from "./resource.js";
 
@@ -110,5 +110,5 @@ function decodeLocalities(raw: RawLocalityLbSetting, path: FieldPath, report: Re
     }
     return { from: entry.from ?? "", to: entry.to ?? "" };
   });
-  return { enabled: raw.enabled ?? true, distribute, failover, failoverPriority: [...(raw.failoverPriority ?? [])] };
+  return { enabled: raw.enabled ?? true, distribute, failover, failoverPriority: listOf(raw.failoverPriority) };
 }

@@ -20,7 +20,8 @@ const ajv = new Ajv({
 });
 addKeyword("check", ["string", "number"], (name, value) => runCheck(name as CheckName, value as string | number));
 addKeyword("words", "string", (words, value) => checkWord(words as readonly string[], value as string));
-addKeyword("support", undefined, (support, value) => (value === null ? undefined : checkSupport(support as Support)));
+addKeyword("notice", undefined, (support, value) => (value === null ? undefined : noticeOf(support as Support)));
+ajv.addKeyword("support");
 
 /** What ajv calls for a keyword of ours: it reads the errors off the function itself. */
 interface KeywordCheck {
@@ -63,7 +64,7 @@ function checkWord(words: readonly string[], value: string): Fault | undefined {
   return { code: "invalid-value", message };
 }
 
-function checkSupport(support: Support): Fault | undefined {
+function noticeOf(support: Support): Fault | undefined {
   if (support.status === "refused") {
     return { code: "unsupported-field", message: "Headgate does not support this field; remove it." };
   }

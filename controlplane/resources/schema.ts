@@ -3,7 +3,10 @@ import type { CheckName } from "./checks.js";
 
 declare const type: unique symbol;
 
-/** A JSON schema for values of type T. The keyword `support` is ours, and so are `check` and `wantsPlainInteger`. */
+/**
+ * A JSON schema for values of type T. Ours are the keywords `check` (a named check), `words` (the admitted words),
+ * `support` (an annotation, which the documentation is made from) and `notice` (what to say when the field is written).
+ */
 export type Schema<T> = Readonly<Record<string, unknown>> & { readonly [type]?: T };
 
 /** The type of the values that a schema admits. Fields may be absent or null, also required ones: see Fields. */
@@ -42,7 +45,13 @@ export function deprecated<T>(schema: Schema<T>, successor: string): Schema<T> {
 }
 
 function annotate<T>(schema: Schema<T>, support: Support): Schema<T> {
-  return { ...schema, ...(schema.type === undefined ? {} : { nullable: true }), support };
+  const isNoteworthy = support.status === "refused" || support.successor !== undefined;
+  return {
+    ...schema,
+    ...(schema.type === undefined ? {} : { nullable: true }),
+    support,
+    ...(isNoteworthy ? { notice: support } : {}),
+  };
 }
 
 /** A string, held against a named check. */

@@ -1,5 +1,5 @@
 // Decodes the TLS settings of what listens: a Gateway's servers and a Sidecar's ingress listeners.
-import { namesOfSet, nonEmpty, optional, present, reportRepeats } from "./fields.js";
+import { listOf, namesOfSet, nonEmpty, optional, present, reportRepeats } from "./fields.js";
 import type { ServerTlsSettings } from "./gateway.js";
 import type { RawServerTls } from "./gateway.schema.js";
 import type { Report } from "./report.js";
@@ -23,10 +23,10 @@ export function decodeServerTls(raw: RawServerTls, path: FieldPath, report: Repo
     serverCertificate: nonEmpty(raw.serverCertificate),
     privateKey: nonEmpty(raw.privateKey),
     caCertificates: nonEmpty(raw.caCertificates),
-    subjectAltNames: [...(raw.subjectAltNames ?? [])],
+    subjectAltNames: listOf(raw.subjectAltNames),
     minProtocolVersion: versionOf(raw.minProtocolVersion),
     maxProtocolVersion: versionOf(raw.maxProtocolVersion),
-    cipherSuites: [...(raw.cipherSuites ?? [])],
+    cipherSuites: listOf(raw.cipherSuites),
   });
 }
 

@@ -1,6 +1,16 @@
 // Decodes ServiceEntry and WorkloadEntry, and checks that hosts, ports, endpoints and resolution fit together.
 import { isIP } from "node:net";
-import { decodeExportTo, labelsOf, maybe, nonEmpty, optional, present, reportRepeats } from "./fields.js";
+import {
+  decodeExportTo,
+  labelsOf,
+  listOf,
+  mapOf,
+  maybe,
+  nonEmpty,
+  optional,
+  present,
+  reportRepeats,
+} from "./fields.js";
 import { isFqdn, isUnixAddress } from "./hosts.js";
 import { quote } from "./names.js";
 import type { Report } from "./report.js";
@@ -26,8 +36,8 @@ export function decodeWorkloadEntry(raw: RawWorkload, report: Report): WorkloadE
 
 function read(raw: RawServiceEntry, report: Report): ServiceEntrySpec {
   return present({
-    hosts: [...(raw.hosts ?? [])],
-    addresses: [...(raw.addresses ?? [])],
+    hosts: listOf(raw.hosts),
+    addresses: listOf(raw.addresses),
     ports: (raw.ports ?? []).map((port) =>
       present({
         number: port.number ?? 0,
@@ -40,7 +50,7 @@ function read(raw: RawServiceEntry, report: Report): ServiceEntrySpec {
     resolution: decodeResolution(raw.resolution, report),
     endpoints: (raw.endpoints ?? []).map(decodeWorkload),
     workloadSelector: maybe(raw.workloadSelector, (selector) => labelsOf(selector.labels)),
-    subjectAltNames: [...(raw.subjectAltNames ?? [])],
+    subjectAltNames: listOf(raw.subjectAltNames),
     exportTo: decodeExportTo(raw.exportTo, ["spec", "exportTo"], report),
   });
 }
@@ -55,7 +65,7 @@ function decodeResolution(raw: RawServiceEntry["resolution"], report: Report): R
 function decodeWorkload(raw: RawWorkload): WorkloadEndpoint {
   return present({
     address: nonEmpty(raw.address),
-    ports: new Map(Object.entries(raw.ports ?? {})),
+    ports: mapOf(raw.ports, (port) => port),
     labels: labelsOf(raw.labels),
     network: nonEmpty(raw.network),
     locality: nonEmpty(raw.locality),

@@ -1,5 +1,5 @@
 // Decodes a VirtualService and checks its parts against one another.
-import { decodeExportTo } from "./fields.js";
+import { decodeExportTo, listOf } from "./fields.js";
 import { hostsOverlap } from "./hosts.js";
 import { decodeHttpRoute } from "./http-route.decode.js";
 import { decodeTcpRoute, decodeTlsRoute } from "./l4-route.decode.js";
@@ -12,11 +12,11 @@ const SPEC = ["spec"] as const;
 const MOST_HOSTS_COMPARED = 500;
 
 export function decodeVirtualService(raw: RawVirtualService, report: Report): VirtualServiceSpec {
-  const hosts = [...(raw.hosts ?? [])];
+  const hosts = listOf(raw.hosts);
   if (hosts.length === 0) reportDelegate(raw, report);
   else reportHosts(hosts, raw, report);
   reportMissingRules(raw, report);
-  const gateways = [...(raw.gateways ?? [])];
+  const gateways = listOf(raw.gateways);
   return {
     hosts,
     gateways: gateways.length === 0 ? ["mesh"] : gateways,

@@ -5,7 +5,7 @@ import { sep } from "node:path";
 import type { Violation } from "../resources/violation.js";
 import type { DirectoryWatch } from "./directory-watch.js";
 import { FileContents } from "./file-contents.js";
-import { type FileStamp, listDirectory, readFileText, unreadableViolation } from "./files.js";
+import { type FileStamp, listDirectory, unreadableViolation } from "./files.js";
 import type { Reader } from "./reader.js";
 import type { FileReading } from "./reading.js";
 
@@ -106,31 +106,24 @@ export class DirectoryFiles {
   }
 
   private async examineFile(path: string): Promise<void> {
-    const read = await readFileText(path);
+    const { reader, defaultNamespace } = this.options;
     const file = this.files.get(path);
-    if ("violation" in read) {
-      if (read.missing) this.examineMissing(path, file);
-      else this.fileAt(path).contents.fail(read.violation);
+    const known = file?.contents.digests ?? new Map<string, string>();
+    const outcome = await reader.read({ path, defaultNamespace, known });
+    if ("violation" in outcome) {
+      if (outcome.missing) this.examineMissing(path, file);
+      else this.fileAt(path).contents.fail(outcome.violation);
       return;
     }
-    const { reader, defaultNamespace } = this.options;
-    const known = file?.contents.digests ?? new Map<string, string>();
-    const reading = await reader.read({ text: read.text, file: path, defaultNamespace, known });
-    const endsWithNewline = read.text.endsWith("\n");
-    if (file !== undefined && this.seemsHalfWritten(file, reading, endsWithNewline) && !this.settled(file, read.stamp))
-      return;
+    const { reading, stamp } = outcome;
+    if (file !== undefined && seemsHalfWritten(file, reading) && !this.settled(file, stamp)) return;
     const accepted = this.fileAt(path);
     accepted.contents.update(reading);
-    Object.assign(accepted, { stamp: read.stamp, endsWithNewline, doubt: undefined });
+    Object.assign(accepted, { stamp, endsWithNewline: reading.endsWithNewline, doubt: undefined });
   }
 
   private examineMissing(path: string, file: WatchedFile | undefined): void {
     if (file !== undefined && this.settled(file, undefined)) this.files.delete(path);
-  }
-
-  private seemsHalfWritten(file: WatchedFile, reading: FileReading, endsWithNewline: boolean): boolean {
-    const cut = file.endsWithNewline && !endsWithNewline;
-    return cut || reading.violations.length > 0 || file.contents.loses(reading);
   }
 
   /** Whether a file has been as it is for long enough; if not, it is looked at again when it will have been. */
@@ -151,4 +144,9 @@ export class DirectoryFiles {
     }
     return file;
   }
+}
+
+function seemsHalfWritten(file: WatchedFile, reading: FileReading): boolean {
+  const isCut = file.endsWithNewline && !reading.endsWithNewline;
+  return isCut || reading.violations.length > 0 || file.contents.loses(reading);
 }

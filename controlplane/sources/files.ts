@@ -1,6 +1,6 @@
 // Finds and reads the files of a directory that hold objects.
-import { constants, type Dirent } from "node:fs";
-import { open, readdir, stat } from "node:fs/promises";
+import { closeSync, constants, type Dirent, fstatSync, openSync, readFileSync } from "node:fs";
+import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Violation } from "../resources/violation.js";
 import { makeViolation } from "../resources/violation-at.js";
@@ -9,6 +9,7 @@ import { YAML_LIMITS } from "./yaml.js";
 const EXTENSION = /\.(?:ya?ml|json)$/i;
 /** Directories within one another; deeper ones are a loop of links or a mistake. */
 const MOST_DEPTH = 32;
+const UTF8 = new TextDecoder("utf-8", { fatal: true });
 /** UTF-8 needs up to three bytes for what counts as one character. */
 const MOST_BYTES = YAML_LIMITS.size * 3;
 
@@ -75,21 +76,23 @@ export type FileText =
   | { readonly text: string; readonly stamp: FileStamp }
   | { readonly violation: Violation /** There is no such file. */; readonly missing: boolean };
 
-/** Reads a file as UTF-8. Only regular files are read, so that a pipe or device cannot hold anybody up. */
-export async function readFileText(path: string): Promise<FileText> {
+/**
+ * Reads a file as UTF-8, holding the thread up meanwhile. Only regular files are read, so that a pipe or device cannot
+ * hold it up for good.
+ */
+export function readFileText(path: string): FileText {
+  let descriptor: number | undefined;
   try {
-    const handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    try {
-      const found = await handle.stat();
-      if (!found.isFile()) return refusal(fileViolation("file-unreadable", path, "This is not a regular file."));
-      if (found.size > MOST_BYTES) return refusal(tooLarge(path));
-      const bytes = await handle.readFile();
-      return { text: new TextDecoder("utf-8", { fatal: true }).decode(bytes), stamp: stampOf(found) };
-    } finally {
-      await handle.close();
-    }
+    descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const found = fstatSync(descriptor);
+    if (!found.isFile()) return refusal(fileViolation("file-unreadable", path, "This is not a regular file."));
+    if (found.size > MOST_BYTES) return refusal(tooLarge(path));
+    const bytes = readFileSync(descriptor);
+    return { text: UTF8.decode(bytes), stamp: stampOf(found) };
   } catch (error) {
     return { violation: unreadableViolation(path, error), missing: (error as { code?: unknown }).code === "ENOENT" };
+  } finally {
+    if (descriptor !== undefined) closeSync(descriptor);
   }
 }
 

@@ -4,8 +4,8 @@ import type { AnyResource } from "../resources/kinds.js";
 import type { Violation } from "../resources/violation.js";
 import { assemble } from "./assembly.js";
 import { FileContents } from "./file-contents.js";
-import { listDirectory, readFileText, unreadableViolation } from "./files.js";
-import { readText } from "./reading.js";
+import { listDirectory, unreadableViolation } from "./files.js";
+import { readObjects } from "./reading.js";
 
 export interface FilesRead {
   /** How many objects the files have, good and bad. */
@@ -24,15 +24,14 @@ export async function readFiles(paths: readonly string[], defaultNamespace: stri
   const files: FileContents[] = [];
   let objects = 0;
   for (const path of await expandPaths(paths, violations)) {
-    const read = await readFileText(path);
-    if ("violation" in read) {
-      violations.push(read.violation);
+    const outcome = readObjects({ path, defaultNamespace, known: NOTHING });
+    if ("violation" in outcome) {
+      violations.push(outcome.violation);
       continue;
     }
-    const reading = readText({ text: read.text, file: path, defaultNamespace, known: NOTHING });
-    objects += reading.objects.length;
+    objects += outcome.reading.objects.length;
     const contents = new FileContents();
-    contents.update(reading);
+    contents.update(outcome.reading);
     files.push(contents);
   }
   const assembled = assemble(files);

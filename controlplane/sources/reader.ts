@@ -1,14 +1,14 @@
-// Reads texts away from the control plane's own thread, which must go on answering proxies meanwhile.
+// Reads files away from the control plane's own thread, which must go on answering proxies meanwhile.
 import { existsSync } from "node:fs";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Worker } from "node:worker_threads";
 import { makeViolation } from "../resources/violation-at.js";
-import { type FileReading, type ReadingRequest, readText } from "./reading.js";
+import { type FileOutcome, type ReadingRequest, readObjects } from "./reading.js";
 
 export interface Reader {
-  /** Never rejects: a text that cannot be read within the limits gives a violation. */
-  read(request: ReadingRequest): Promise<FileReading>;
+  /** Never rejects: a file that cannot be read within the limits gives a violation. */
+  read(request: ReadingRequest): Promise<FileOutcome>;
   close(): Promise<void>;
 }
 
@@ -25,12 +25,12 @@ export function createReader(thread: URL = COMPILED_THREAD): Reader {
 const LOCAL_READER: Reader = {
   async read(request) {
     await nextTurn();
-    return readText(request);
+    return readObjects(request);
   },
   async close() {},
 };
 
-/** Gives its thread one text at a time; a thread that fails or takes too long is replaced for the next. */
+/** Gives its thread one file at a time; a thread that fails or takes too long is replaced for the next. */
 class ThreadReader implements Reader {
   private worker: Worker | undefined;
   private last: Promise<unknown> = Promise.resolve();
@@ -39,7 +39,7 @@ class ThreadReader implements Reader {
     this.worker = this.start();
   }
 
-  read(request: ReadingRequest): Promise<FileReading> {
+  read(request: ReadingRequest): Promise<FileOutcome> {
     const reading = this.last.then(() => this.readNow(request));
     this.last = reading;
     return reading;
@@ -63,21 +63,21 @@ class ThreadReader implements Reader {
     if (this.worker === worker) this.worker = undefined;
   }
 
-  private readNow(request: ReadingRequest): Promise<FileReading> {
+  private readNow(request: ReadingRequest): Promise<FileOutcome> {
     this.worker ??= this.start();
     const worker = this.worker;
     return new Promise((resolve) => {
-      const finish = (reading: FileReading) => {
+      const finish = (outcome: FileOutcome) => {
         clearTimeout(timer);
         worker.off("message", finish);
         worker.off("exit", fail);
         worker.unref();
-        resolve(reading);
+        resolve(outcome);
       };
       const fail = () => {
         this.forget(worker);
         void worker.terminate();
-        finish(refusal(request.file));
+        finish(refusal(request.path));
       };
       const timer = setTimeout(fail, READING_TIMEOUT);
       worker.on("message", finish);
@@ -88,10 +88,8 @@ class ThreadReader implements Reader {
   }
 }
 
-function refusal(file: string): FileReading {
+function refusal(file: string): FileOutcome {
   const message = "The file takes too much time or memory to read; split it.";
-  return {
-    objects: [],
-    violations: [makeViolation("yaml-limit", "error", [], message, { file, line: 1, column: 1 }, {})],
-  };
+  const violation = makeViolation("yaml-limit", "error", [], message, { file, line: 1, column: 1 }, {});
+  return { violation, missing: false };
 }

@@ -5,6 +5,7 @@ import type { AnyResource } from "../resources/kinds.js";
 import { type FieldPath, type RawObject, resourceKey } from "../resources/resource.js";
 import type { Violation } from "../resources/violation.js";
 import type { Identity } from "../resources/violation-at.js";
+import { type FileStamp, readFileText } from "./files.js";
 import type { Positions } from "./positions.js";
 import { parseYaml } from "./yaml.js";
 
@@ -34,24 +35,31 @@ export interface FileReading {
   readonly objects: readonly ReadObject[];
   /** The faults of the file as a whole: its syntax, its limits. They may hide objects. */
   readonly violations: readonly Violation[];
+  /** Whether the text's last line is a whole one. */
+  readonly endsWithNewline: boolean;
 }
 
-/** The text of a file to read. */
+/** What there was to read: the reading with the stamp the file had before, or why there is none. */
+export type FileOutcome =
+  | { readonly reading: FileReading; readonly stamp: FileStamp }
+  | { readonly violation: Violation /** There is no such file. */; readonly missing: boolean };
+
 export interface ReadingRequest {
-  readonly text: string;
-  readonly file: string;
+  readonly path: string;
   readonly defaultNamespace: string;
   /** Digests by key of what the asker has already, so that it need not be sent again. */
   readonly known: ReadonlyMap<string, string>;
 }
 
-/** Reads the text of a file. Never throws. */
-export function readText(request: ReadingRequest): FileReading {
-  const { objects, violations } = parseYaml(request.text, request.file);
-  const read = objects.flatMap((document) =>
+/** Reads and decodes a file. Never throws. */
+export function readObjects(request: ReadingRequest): FileOutcome {
+  const read = readFileText(request.path);
+  if ("violation" in read) return read;
+  const { objects, violations } = parseYaml(read.text, request.path);
+  const decoded = objects.flatMap((document) =>
     expandList(document).map(({ raw, within }) => readObject(raw, document.positions, within, request)),
   );
-  return { objects: read, violations };
+  return { reading: { objects: decoded, violations, endsWithNewline: read.text.endsWith("\n") }, stamp: read.stamp };
 }
 
 function readObject(raw: RawObject, positions: Positions, within: FieldPath, request: ReadingRequest): ReadObject {
