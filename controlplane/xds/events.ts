@@ -24,6 +24,11 @@ export type AdsEvent =
       readonly key: string;
       readonly error: unknown;
     }
+  | {
+      /** All of the newest snapshot that the stream is subscribed to was sent and answered, be it by a rejection. */
+      readonly type: "delivered";
+      readonly key: string;
+    }
   | (OfResponse & {
       readonly type: "push";
       readonly heartbeat: boolean;

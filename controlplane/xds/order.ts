@@ -11,13 +11,19 @@ export const EXTENSION_CONFIG: TypeUrl = "type.googleapis.com/envoy.config.core.
 
 /** The order of one server's types. A type in neither list goes last and its removals go after all others. */
 export interface PushOrder {
-  /** Additions and changes: a type waits until every type before it has been sent and answered. */
+  /** Additions and changes: a type waits until all of every type before it is sent and answered. */
   readonly changes: readonly TypeUrl[];
   /**
    * Types that a client asks for in order to warm what it has just been sent. What was asked for goes out, and holds
    * back others, as if the type stood directly behind the named one; plain changes keep their place in `changes`.
    */
   readonly askedBehind: ReadonlyMap<TypeUrl, TypeUrl>;
+  /**
+   * Types without which a client may not answer what came before: Envoy acknowledges clusters when they are warm, so
+   * an acknowledged cluster can take traffic, but it needs endpoints and secrets for that. These types wait until all
+   * before them is sent, not answered, and what was asked for of them waits for nothing.
+   */
+  readonly warming: ReadonlySet<TypeUrl>;
   /** Removals, one type after the other, once no addition or change is left: whatever refers comes first. */
   readonly removals: readonly TypeUrl[];
   /**
@@ -34,6 +40,7 @@ export interface PushOrder {
 export const DEFAULT_ORDER: PushOrder = {
   changes: [CLUSTER, ENDPOINTS, EXTENSION_CONFIG, LISTENER, ROUTES, VIRTUAL_HOST, SECRET],
   askedBehind: new Map([[SECRET, ENDPOINTS]]),
+  warming: new Set([ENDPOINTS, SECRET]),
   removals: [ROUTES, EXTENSION_CONFIG, CLUSTER, ENDPOINTS, SECRET],
   removedAtOnce: new Set([LISTENER, VIRTUAL_HOST]),
 };

@@ -65,8 +65,8 @@ export interface AdsServer {
   listen(address: string): Promise<string>;
   /** Ends all streams with UNAVAILABLE, which makes proxies reconnect, and frees the address. */
   close(): Promise<void>;
-  /** Connected proxies, one entry a stream, then those that went. */
-  status(): ProxyStatus[];
+  /** Connected proxies, one entry a stream, then those that went; only those with the key if there is one. */
+  status(key?: string): ProxyStatus[];
 }
 
 const DEFAULT_SESSION: SessionOptions = {
@@ -74,7 +74,7 @@ const DEFAULT_SESSION: SessionOptions = {
   dependents: clusterEndpoints,
   quietMillis: 10,
   maxQuietMillis: 1_000,
-  answerMillis: 10_000,
+  answerMillis: 5_000,
   removalDelayMillis: 1_000,
   maxResponseBytes: 2 * 1024 * 1024,
   maxTypes: 64,
@@ -161,9 +161,11 @@ class GrpcAdsServer implements AdsServer, StreamHost {
     });
   }
 
-  status(): ProxyStatus[] {
-    const connected = [...this.#streams].map((stream) => stream.status()).filter((proxy) => proxy !== undefined);
-    return [...connected, ...this.#departed.list(this.clock.now())];
+  status(key?: string): ProxyStatus[] {
+    const isMeant = (proxy: { readonly key: string | undefined }) => key === undefined || proxy.key === key;
+    const connected = [...this.#streams].filter(isMeant).map((stream) => stream.status());
+    const departed = this.#departed.list(this.clock.now()).filter(isMeant);
+    return [...connected.filter((proxy) => proxy !== undefined), ...departed];
   }
 
   opened(stream: AdsStream): void {

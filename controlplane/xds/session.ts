@@ -123,11 +123,16 @@ export class Session<Request extends AnyRequest> {
     return [...this.#subscriptions.values()].map((subscription) => this.#typeStatus(subscription, newest));
   }
 
+  /** Whether all of the newest snapshot was sent and answered; what nothing refers to may still wait for its removal. */
+  isDelivered(now: number): boolean {
+    return this.#current !== undefined && this.#offered === undefined && this.#isDelivered(now);
+  }
+
   #typeStatus(subscription: Subscription, newest: Snapshot | undefined): TypeStatus {
-    const { typeUrl, wildcard, names, held, removals, answers } = subscription;
+    const { typeUrl, wildcard, names, held, answers } = subscription;
     const target = resourcesOf(newest, typeUrl);
     const isNewest = this.#current !== undefined && target === resourcesOf(this.#current, typeUrl);
-    const isSynced = isNewest && !subscription.hasWork && removals.size === 0 && !answers.outstanding;
+    const isSynced = isNewest && !this.#hasWork(subscription) && !answers.outstanding;
     return {
       typeUrl,
       wildcard,
@@ -192,16 +197,22 @@ export class Session<Request extends AnyRequest> {
   /** The first type in order that has something to send and that nothing before it holds back. */
   #change(now: number): Response | undefined {
     const { order } = this.options;
-    let barrier = Math.min(...this.#expectations.types(now).map((typeUrl) => rank(order, typeUrl, true)), ALL_RIPE);
     const places = this.#active().map((subscription) => ({ subscription, place: this.#place(subscription) }));
+    /** The first place with something unsent, and the first with something unanswered or not asked for yet. */
+    let unsent = ALL_RIPE;
+    let open = Math.min(...this.#expectations.types(now).map((typeUrl) => rank(order, typeUrl, true)), ALL_RIPE);
     for (const { subscription, place } of places.sort((a, b) => a.place - b.place)) {
-      if (place > barrier) return undefined;
       const isAwaited = subscription.answers.isAwaited(now);
-      if (this.#hasWork(subscription) && (!isAwaited || (subscription.isAsked && !subscription.answers.full))) {
+      const isHeldBack = order.warming.has(subscription.typeUrl)
+        ? !subscription.isAsked && place > unsent
+        : place > Math.min(unsent, open);
+      const mayFollow = !isAwaited || (subscription.isAsked && !subscription.answers.full);
+      if (this.#hasWork(subscription) && !isHeldBack && mayFollow) {
         const response = this.#compose(subscription, this.#removesAtOnce(subscription) ? ALL_RIPE : NONE_RIPE, now);
         if (response !== undefined) return response;
       }
-      if (isAwaited || this.#hasWork(subscription)) barrier = place;
+      if (this.#hasWork(subscription)) unsent = Math.min(unsent, place);
+      if (isAwaited) open = Math.min(open, place);
     }
     return undefined;
   }

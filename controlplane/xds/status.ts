@@ -15,7 +15,10 @@ export interface TypeStatus {
   readonly sentVersion: string;
   readonly acknowledgedVersion: string;
   readonly nonce: string;
-  /** synced: all of it is acknowledged. rejected: it has an error. stale: something is to be sent or answered yet. */
+  /**
+   * rejected: it has an error. synced: all of the newest snapshot is acknowledged, though what nothing refers to any
+   * more may still wait for its removal. stale: something is to be sent or answered yet.
+   */
   readonly state: "synced" | "stale" | "rejected";
   readonly error?: Rejection;
   /** Rejections on this stream so far. */

@@ -43,6 +43,7 @@ export class GrpcAdsStream<Request extends AnyRequest> implements AdsStream {
   #session: Session<Request> | undefined;
   #isWriting = false;
   #isClosed = false;
+  #wasDelivered = false;
   #unwatch: () => void = () => {};
   #cancelTimer: () => void = () => {};
   readonly #connectedAt: number;
@@ -94,6 +95,7 @@ export class GrpcAdsStream<Request extends AnyRequest> implements AdsStream {
     const response = this.#session.next(now);
     if (response === undefined) {
       this.#sleep(this.#session.wakeAt(now), now);
+      this.#tellDelivery(this.#session.isDelivered(now));
       return 0;
     }
     const bytes = this.protocol.encode(response);
@@ -106,6 +108,11 @@ export class GrpcAdsStream<Request extends AnyRequest> implements AdsStream {
     const counts = { resources: response.resources.length, removed: response.removed.length, bytes: bytes.length };
     this.host.onEvent({ type: "push", key: this.#key ?? "", typeUrl, version, nonce, heartbeat, ...counts });
     return bytes.length;
+  }
+
+  #tellDelivery(isDelivered: boolean): void {
+    if (isDelivered && !this.#wasDelivered) this.host.onEvent({ type: "delivered", key: this.#key ?? "" });
+    this.#wasDelivered = isDelivered;
   }
 
   /** A defect that one stream brings to light ends that stream alone. */
@@ -177,6 +184,7 @@ export class GrpcAdsStream<Request extends AnyRequest> implements AdsStream {
     this.#unwatch = this.host.cache.watch(key, (_, next) =>
       this.#guard(() => {
         session.offer(next, this.host.clock.now());
+        this.#wasDelivered = false;
         this.#wake();
       }),
     );
