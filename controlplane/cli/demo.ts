@@ -5,10 +5,10 @@ import { join, relative, resolve } from "node:path";
 import { findEnvoy } from "../agent/envoy-binary.js";
 import { packagePath } from "../agent/package-root.js";
 import { type CommandDefinition, type CommandIo, exitCode } from "./command.js";
+import { lockDirectory } from "./demo/directory-lock.js";
 import { followChanges } from "./demo/follow.js";
 import { type Mesh, startMesh } from "./demo/mesh.js";
 import { allHeld, resultTable, runScenarios } from "./demo/once.js";
-import { ProgramFailed } from "./demo/programs.js";
 import { welcome } from "./demo/welcome.js";
 
 export const demoCommand: CommandDefinition = {
@@ -35,8 +35,13 @@ export const demoCommand: CommandDefinition = {
     }
     const once = options.once === true;
     const directory = once ? await mkdtemp(join(tmpdir(), "headgate-demo-")) : demoDirectory(options.directory, io);
+    const policies = await preparePolicies(directory, once);
+    const lock = await lockDirectory(directory);
+    if ("error" in lock) {
+      io.stderr.write(`headgate demo: ${directory}: ${lock.error}\n`);
+      return exitCode.unavailable;
+    }
     try {
-      const policies = await preparePolicies(directory, once);
       const mesh = await startMesh({
         world: join(directory, "world"),
         policies,
@@ -53,12 +58,10 @@ export const demoCommand: CommandDefinition = {
         await mesh.stop();
       }
     } catch (error) {
-      if (!(error instanceof Error)) throw error;
-      io.stderr.write(
-        `headgate demo: ${error instanceof ProgramFailed ? error.message : (error.stack ?? error.message)}\n`,
-      );
+      io.stderr.write(`headgate demo: ${error instanceof Error ? error.message : String(error)}\n`);
       return exitCode.unavailable;
     } finally {
+      await lock.value();
       if (once) await rm(directory, { recursive: true, force: true });
     }
   },
@@ -91,7 +94,8 @@ async function tryAll(mesh: Mesh, policies: string, io: CommandIo): Promise<numb
 }
 
 async function runOn(mesh: Mesh, policies: string, io: CommandIo): Promise<number> {
-  io.stdout.write(welcome(mesh, relative(io.cwd, policies) || policies));
+  const fromHere = relative(io.cwd, policies);
+  io.stdout.write(welcome(mesh, fromHere.startsWith("..") ? policies : fromHere));
   const ended = mesh.controlPlane.exited.then(() => "ended" as const);
   const followed = followChanges(mesh, (line) => io.stdout.write(`${line}\n`), io.signal).then(
     () => "stopped" as const,

@@ -5,6 +5,7 @@ import { violationText } from "../violation-text.js";
 import type { Mesh } from "./mesh.js";
 
 const RETRY_MS = 500;
+const GATHER_MS = 150;
 const INDENT = " ".repeat(10);
 
 /** Prints each change, and what stands wrong at the start, until the signal aborts; then resolves. */
@@ -21,10 +22,11 @@ export async function followChanges(mesh: Mesh, print: (line: string) => void, s
     const events = await Promise.race([asked, stopped]);
     if (signal.aborted) return;
     if (!events) await sleep(RETRY_MS);
-    for (const event of events ?? []) {
-      after = event.id;
-      await follower.tell(event);
-    }
+    for (const event of events ?? []) if (event.type === "change") await follower.tellChange(event);
+    follower.tellAnswers(events ?? []);
+    after = events?.at(-1)?.id ?? after;
+    // The proxies' answers come within moments of each other: one line for all of them.
+    if (events?.some(({ type }) => type === "change")) await sleep(GATHER_MS);
   }
 }
 
@@ -39,19 +41,23 @@ class Follower {
     this.#print = print;
   }
 
-  async tell(event: RevisionEvent): Promise<void> {
-    const at = Date.parse(event.at);
-    if (event.type === "change") {
-      this.#change = { revision: event.revision, at };
-      const changed = event.changed.map((one) => `${one.kind} ${one.namespace}/${one.name} ${one.change}`);
-      this.#print(
-        `${new Date(at).toTimeString().slice(0, 8)}  ${changed.join(", ") || "nothing that applies has changed"}`,
-      );
-      await this.tellViolations();
-    } else if (event.type === "acknowledged") {
-      const since = event.revision === this.#change.revision ? ` after ${at - this.#change.at} ms` : "";
-      this.#print(`${INDENT}acknowledged by ${proxyName(event.proxy)}${since}`);
-    } else this.#print(`${INDENT}REJECTED by ${proxyName(event.proxy)}: ${event.error}`);
+  async tellChange(event: RevisionEvent & { readonly type: "change" }): Promise<void> {
+    const at = new Date(event.at);
+    this.#change = { revision: event.revision, at: at.getTime() };
+    const changed = event.changed.map((one) => `${one.kind} ${one.namespace}/${one.name} ${one.change}`);
+    this.#print(`${at.toTimeString().slice(0, 8)}  ${changed.join(", ") || "what applies has not changed"}`);
+    await this.tellViolations();
+  }
+
+  tellAnswers(events: readonly RevisionEvent[]): void {
+    const { revision, at } = this.#change;
+    const acknowledged = events.filter((event) => event.type === "acknowledged");
+    const names = acknowledged.map((event) => proxyName(event.proxy)).sort();
+    const times = acknowledged.filter((event) => event.revision === revision).map((event) => Date.parse(event.at) - at);
+    const within = times.length > 0 ? ` within ${Math.max(...times)} ms` : "";
+    if (names.length > 0) this.#print(`${INDENT}acknowledged${within} by ${names.join(", ")}`);
+    for (const event of events)
+      if (event.type === "rejected") this.#print(`${INDENT}REJECTED by ${proxyName(event.proxy)}: ${event.error}`);
   }
 
   /** Those that are new, and those that are gone. */
