@@ -20,6 +20,17 @@ export interface Proxy {
   /** It cannot bind ports below 1024. */
   readonly unprivileged: boolean;
   readonly locality: { readonly region: string; readonly zone: string; readonly subZone: string };
+  /** The workload's own certificates, which ISTIO_MUTUAL uses: as a client, and as a server. */
+  readonly clientCertificate: CertificateFiles;
+  readonly serverCertificate: CertificateFiles;
+}
+
+/** Paths on the proxy's machine, PEM. */
+export interface CertificateFiles {
+  readonly chain: string;
+  readonly key: string;
+  /** The authority that the other side's certificate must come from. */
+  readonly root: string;
 }
 
 /** What is read of envoy.config.core.v3.Node; metadata as plain JSON. */
@@ -65,8 +76,19 @@ export function parseNode(node: Node): { readonly proxy: Proxy } | { readonly er
       interceptionMode: mode,
       unprivileged: metadata.UNPRIVILEGED_POD === "true" || metadata.UNPRIVILEGED_POD === true,
       locality: node.locality ?? { region: "", zone: "", subZone: "" },
+      clientCertificate: certificateFiles(metadata, "CLIENT"),
+      serverCertificate: certificateFiles(metadata, "SERVER"),
     }),
   };
+}
+
+/** As Istio: TLS_CLIENT_CERT_CHAIN and its kin name the files, which else lie in /etc/certs. */
+function certificateFiles(metadata: Record<string, unknown>, side: "CLIENT" | "SERVER"): CertificateFiles {
+  return Object.freeze({
+    chain: text(metadata[`TLS_${side}_CERT_CHAIN`]) ?? "/etc/certs/cert-chain.pem",
+    key: text(metadata[`TLS_${side}_KEY`]) ?? "/etc/certs/key.pem",
+    root: text(metadata[`TLS_${side}_ROOT_CERT`]) ?? "/etc/certs/root-cert.pem",
+  });
 }
 
 function addresses(first: string, others: string | undefined): string[] {

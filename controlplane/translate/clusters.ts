@@ -10,13 +10,14 @@ import {
 } from "../gen/envoy/config/cluster/v3/cluster_pb.js";
 import { BindConfigSchema } from "../gen/envoy/config/core/v3/address_pb.js";
 import { ClusterLoadAssignmentSchema } from "../gen/envoy/config/endpoint/v3/endpoint_pb.js";
-import type { DestinationPolicy } from "../mesh/destination-rules.js";
 import type { MeshService, Protocol, ServicePort } from "../mesh/service.js";
-import type { Subset } from "../resources/destination-rule.js";
+import type { ConnectionPoolSettings, PolicySettings, Subset } from "../resources/destination-rule.js";
 import { BLACK_HOLE_CLUSTER, clusterName, INBOUND_PASSTHROUGH_CLUSTER, PASSTHROUGH_CLUSTER } from "./cluster-name.js";
 import { applySettings, effectiveSettings } from "./cluster-policy.js";
+import { type Context, destinationPolicy } from "./context.js";
 import { endpointsOf, loadAssignment } from "./endpoints.js";
 import { type EnvoyResource, encodeResource } from "./resource.js";
+import { credentialIsComplete } from "./secrets.js";
 import { applyProtocol } from "./upstream-protocol.js";
 import { upstreamTls } from "./upstream-tls.js";
 import { adsSource, duration, socketAddress } from "./values.js";
@@ -24,28 +25,49 @@ import { adsSource, duration, socketAddress } from "./values.js";
 /** The source address of passed-through inbound connections; Istio's, so that its capture rules fit. */
 const INBOUND_PASSTHROUGH_ADDRESS = "127.0.0.6";
 
-/** The clusters of one service, and the endpoints of those that get theirs by EDS. */
-export function serviceClusters(service: MeshService, policy: DestinationPolicy | undefined): EnvoyResource[] {
+/**
+ * The clusters of one service, and the endpoints of those that get theirs by EDS. A cluster whose credential is missing
+ * is left out: it could not connect, and would hold back the others.
+ */
+export function serviceClusters(service: MeshService, context: Context): EnvoyResource[] {
+  const policy = destinationPolicy(context, service);
   return service.ports
     .filter((port) => port.protocol !== "udp")
-    .flatMap((port) => [
-      ...outboundCluster(service, port, policy, undefined),
-      ...[...(policy?.subsets.values() ?? [])].flatMap((subset) => outboundCluster(service, port, policy, subset)),
-    ]);
+    .flatMap((port) =>
+      [undefined, ...(policy?.subsets.values() ?? [])].flatMap((subset) => {
+        const settings = effectiveSettings(port.number, policy?.trafficPolicy, subset?.trafficPolicy);
+        return credentialIsComplete(settings.tls, "client", context)
+          ? outboundCluster(service, port, subset, settings, context)
+          : [];
+      }),
+    );
+}
+
+/** The credentials that the clusters of a service name. */
+export function serviceCredentials(service: MeshService, context: Context): string[] {
+  const policy = destinationPolicy(context, service);
+  const policies = [
+    policy?.trafficPolicy,
+    ...[...(policy?.subsets.values() ?? [])].map((subset) => subset.trafficPolicy),
+  ];
+  return policies.flatMap((own) =>
+    own ? [own, ...own.portLevelSettings.values()].flatMap(({ tls }) => tls?.credentialName ?? []) : [],
+  );
 }
 
 function outboundCluster(
   service: MeshService,
   port: ServicePort,
-  policy: DestinationPolicy | undefined,
   subset: Subset | undefined,
+  settings: PolicySettings,
+  context: Context,
 ): EnvoyResource[] {
   const name = clusterName("outbound", port.number, subset?.name ?? "", service.hostname);
-  const settings = effectiveSettings(port.number, policy?.trafficPolicy, subset?.trafficPolicy);
   const cluster = create(ClusterSchema, { name });
   applySettings(cluster, settings);
-  const alpn = applyProtocol(cluster, port.protocol, settings.connectionPool?.http);
-  const socket = upstreamTls(settings.tls, service.hostname, service.subjectAltNames, alpn);
+  const alpn = applyProtocol(cluster, port.protocol, settings.connectionPool);
+  const own = context.proxy.clientCertificate;
+  const socket = upstreamTls(settings.tls, service.hostname, service.subjectAltNames, alpn, own);
   if (socket) cluster.transportSocket = socket;
   const assignment = loadAssignment(name, endpointsOf(service, port.number, subset?.labels ?? {}));
   const original = service.resolution === "none" || settings.loadBalancer?.simple === "PASSTHROUGH";
@@ -78,6 +100,7 @@ export function inboundCluster(
   port: number,
   protocol: Protocol,
   target: { readonly address: string; readonly port: number },
+  connectionPool: ConnectionPoolSettings | undefined,
 ): EnvoyResource {
   const name = clusterName("inbound", port, "", "");
   const endpoint = { address: socketAddress(target.address, target.port) };
@@ -89,8 +112,8 @@ export function inboundCluster(
       endpoints: [{ lbEndpoints: [{ hostIdentifier: { case: "endpoint", value: endpoint } }] }],
     },
   });
-  applySettings(cluster, {});
-  applyProtocol(cluster, protocol, undefined);
+  applySettings(cluster, connectionPool ? { connectionPool } : {});
+  applyProtocol(cluster, protocol, connectionPool);
   return encodeResource(ClusterSchema, name, cluster);
 }
 
@@ -108,7 +131,7 @@ export function specialClusters(captured: boolean): EnvoyResource[] {
 function passthroughCluster(name: string): Cluster {
   const cluster = create(ClusterSchema, { name });
   applySettings(cluster, {});
-  applyProtocol(cluster, "http", { useClientProtocol: true });
+  applyProtocol(cluster, "http", { http: { useClientProtocol: true } });
   setOriginalDestination(cluster);
   return cluster;
 }

@@ -4,8 +4,10 @@ import type { Mesh } from "../mesh/mesh.js";
 import { namespaceScope, type Scope, sidecarScope } from "../mesh/scope.js";
 import type { MeshService, ServicePort } from "../mesh/service.js";
 import type { Proxy } from "../proxy/proxy.js";
+import type { PolicySettings } from "../resources/destination-rule.js";
 import type { Destination } from "../resources/virtual-service.js";
 import { clusterName } from "./cluster-name.js";
+import { effectiveSettings } from "./cluster-policy.js";
 import type { TranslateOptions } from "./options.js";
 
 export interface Context {
@@ -52,6 +54,11 @@ export function resolveDestination(
   const subset = destination.subset ?? "";
   if (subset !== "" && !policy?.subsets.has(subset)) return { missing: `subset ${subset} of ${service.hostname}` };
   return { service, port, subset, policy, cluster: clusterName("outbound", port.number, subset, service.hostname) };
+}
+
+/** What the DestinationRule says of the target's subset and port. */
+export function targetSettings({ policy, subset, port }: Target): PolicySettings {
+  return effectiveSettings(port.number, policy?.trafficPolicy, policy?.subsets.get(subset)?.trafficPolicy);
 }
 
 function defaultPort(service: MeshService, listenerPort: number): number | undefined {

@@ -11,23 +11,37 @@ import {
   CommonTlsContextSchema,
   DownstreamTlsContextSchema,
 } from "../gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
+import type { CertificateFiles } from "../proxy/proxy.js";
 import type { ServerTlsSettings } from "../resources/gateway.js";
 import { pack } from "./resource.js";
 import { caSecretName, secretName } from "./secret-name.js";
-import { certificateFiles, file, secretByAds, setSecretValidation, validationOf } from "./tls-context.js";
+import {
+  certificateFiles,
+  file,
+  secretByAds,
+  setOwnCertificate,
+  setSecretValidation,
+  validationOf,
+} from "./tls-context.js";
 
-/** `alpn` are the application protocols to offer; empty for plain TCP. */
-export function downstreamTls(tls: ServerTlsSettings, alpn: readonly string[]): TransportSocket {
+/**
+ * `alpn` are the application protocols to offer; empty for plain TCP. `own` is the workload's certificate, which
+ * ISTIO_MUTUAL uses in place of one that the server names.
+ */
+export function downstreamTls(tls: ServerTlsSettings, alpn: readonly string[], own: CertificateFiles): TransportSocket {
   const commonTlsContext = create(CommonTlsContextSchema, {
     alpnProtocols: [...alpn],
     tlsParams: tlsParameters(tls),
   });
-  setCertificate(commonTlsContext, tls);
-  const verifies = tls.mode === "MUTUAL" || tls.mode === "OPTIONAL_MUTUAL";
-  if (verifies) setClientValidation(commonTlsContext, tls);
+  if (tls.mode === "ISTIO_MUTUAL") {
+    setOwnCertificate(commonTlsContext, own, tls.subjectAltNames);
+  } else {
+    setCertificate(commonTlsContext, tls);
+    if (tls.mode === "MUTUAL" || tls.mode === "OPTIONAL_MUTUAL") setClientValidation(commonTlsContext, tls);
+  }
   const context = create(DownstreamTlsContextSchema, {
     commonTlsContext,
-    requireClientCertificate: tls.mode === "MUTUAL",
+    requireClientCertificate: tls.mode === "MUTUAL" || tls.mode === "ISTIO_MUTUAL",
   });
   return create(TransportSocketSchema, {
     name: "envoy.transport_sockets.tls",

@@ -5,7 +5,7 @@ import { ListenerSchema } from "../gen/envoy/config/listener/v3/listener_pb.js";
 import { instancesOf } from "../mesh/instances.js";
 import { parseHostPattern } from "../mesh/visibility.js";
 import { push, selects } from "../mesh/workloads.js";
-import type { Server, ServerTlsSettings } from "../resources/gateway.js";
+import type { Server } from "../resources/gateway.js";
 import { bindPort } from "./bind.js";
 import type { Context } from "./context.js";
 import { downstreamTls } from "./downstream-tls.js";
@@ -13,20 +13,19 @@ import { filterChain, listener } from "./filter-chain.js";
 import { boundVirtualServices, type GatewayServer, gatewayRoutes, nameOfGateway } from "./gateway-routes.js";
 import { httpConnection } from "./http-connection.js";
 import { type EnvoyResource, encodeResource } from "./resource.js";
-import { findCredential, secretResources } from "./secrets.js";
+import { credentialIsComplete } from "./secrets.js";
 import { tcpRuleChains, tlsRuleChains } from "./tcp-route.js";
 
-/** The listeners, route configurations and secrets of a gateway. */
+/** The listeners and route configurations of a gateway. */
 export function gatewayListeners(context: Context): EnvoyResource[] {
   const byAddress = new Map<string, GatewayServer[]>();
   for (const entry of selectedServers(context)) {
     const address = entry.server.bind ?? gatewayBindAddress(context);
     push(byAddress, `${address}_${boundPort(entry.server.port.number, context)}`, entry);
   }
-  const resources = [...byAddress]
+  return [...byAddress]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .flatMap(([name, servers]) => portListener(name, servers, context));
-  return [...resources, ...secrets(context)];
 }
 
 function selectedServers(context: Context): GatewayServer[] {
@@ -97,7 +96,7 @@ function passesTls(server: Server): boolean {
 function terminatesTls(server: Server): boolean {
   const mode = server.tls?.mode;
   return (
-    (mode === "SIMPLE" || mode === "MUTUAL" || mode === "OPTIONAL_MUTUAL") &&
+    (mode === "SIMPLE" || mode === "MUTUAL" || mode === "OPTIONAL_MUTUAL" || mode === "ISTIO_MUTUAL") &&
     (server.port.protocol === "HTTPS" || server.port.protocol === "TLS")
   );
 }
@@ -105,9 +104,10 @@ function terminatesTls(server: Server): boolean {
 /** Undefined while the server's credential is missing: the port's other servers must not wait for it. */
 function terminatingChain(entry: GatewayServer, context: Context, resources: EnvoyResource[]): FilterChain | undefined {
   const { gateway, server } = entry;
-  if (!server.tls || !credentialIsComplete(server.tls, context)) return undefined;
+  if (!server.tls || !credentialIsComplete(server.tls, "server", context)) return undefined;
   const { number, name, protocol } = server.port;
   const match = { serverNames: serverNames(entry) };
+  const own = context.proxy.serverCertificate;
   if (protocol === "TLS") {
     const [first] = l4Chains(entry, context);
     if (!first) return undefined;
@@ -115,23 +115,16 @@ function terminatingChain(entry: GatewayServer, context: Context, resources: Env
       `tls.${number}.${name}.${nameOfGateway(gateway)}`,
       match,
       first.filters,
-      downstreamTls(server.tls, []),
+      downstreamTls(server.tls, [], own),
     );
   }
   const routeName = `https.${number}.${name}.${gateway.meta.name}.${gateway.meta.namespace}`;
   resources.push(gatewayRoutes(routeName, [entry], context));
-  return filterChain(routeName, match, [edgeConnection(routeName)], downstreamTls(server.tls, ["h2", "http/1.1"]));
+  return filterChain(routeName, match, [edgeConnection(routeName)], downstreamTls(server.tls, ["h2", "http/1.1"], own));
 }
 
 function serverNames({ gateway, server }: GatewayServer): string[] {
   return [...new Set(server.hosts.map((host) => parseHostPattern(host, gateway.meta.namespace).host))];
-}
-
-function credentialIsComplete(tls: ServerTlsSettings, context: Context): boolean {
-  if (!tls.credentialName) return true;
-  const credential = findCredential(tls.credentialName, context);
-  const needsAuthority = tls.mode !== "SIMPLE";
-  return credential?.certificate !== undefined && (!needsAuthority || credential.authority !== undefined);
 }
 
 /** TLS that goes through unopened: by server name, as the bound VirtualServices' tls rules say. */
@@ -158,10 +151,7 @@ function withoutDuplicateMatches(chains: readonly FilterChain[]): FilterChain[] 
   });
 }
 
-function secrets(context: Context): EnvoyResource[] {
-  const names = selectedServers(context).flatMap(({ server }) => server.tls?.credentialName ?? []);
-  return [...new Set(names)].sort().flatMap((name) => {
-    const credential = findCredential(name, context);
-    return credential ? secretResources(name, credential) : [];
-  });
+/** The credentials that the gateway's servers name. */
+export function gatewayCredentials(context: Context): string[] {
+  return selectedServers(context).flatMap(({ server }) => server.tls?.credentialName ?? []);
 }

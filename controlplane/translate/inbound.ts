@@ -7,10 +7,13 @@ import { RouteSchema } from "../gen/envoy/config/route/v3/route_components_pb.js
 import { RouteConfigurationSchema } from "../gen/envoy/config/route/v3/route_pb.js";
 import { instancesOf } from "../mesh/instances.js";
 import { isHttp, type Protocol, portProtocol } from "../mesh/service.js";
+import type { ConnectionPoolSettings } from "../resources/destination-rule.js";
+import type { ServerTlsSettings } from "../resources/gateway.js";
 import type { IngressListener } from "../resources/sidecar.js";
 import { clusterName, INBOUND_PASSTHROUGH_CLUSTER } from "./cluster-name.js";
 import { inboundCluster } from "./clusters.js";
 import type { Context } from "./context.js";
+import { downstreamTls } from "./downstream-tls.js";
 import { filterChain, listener } from "./filter-chain.js";
 import { httpConnection } from "./http-connection.js";
 import { type EnvoyResource, encodeResource } from "./resource.js";
@@ -28,13 +31,18 @@ interface InboundPort {
   readonly bind: string;
   /** Where the workload itself listens. */
   readonly target: { readonly address: string; readonly port: number };
+  readonly connectionPool?: ConnectionPoolSettings;
+  readonly tls?: ServerTlsSettings;
 }
 
 /** The listeners and clusters of a sidecar's ingress. */
 export function inboundListeners(context: Context): EnvoyResource[] {
   const ports = inboundPorts(context);
-  const clusters = ports.map((port) => inboundCluster(port.port, port.protocol, port.target));
-  if (context.proxy.interceptionMode === "REDIRECT") return [...clusters, virtualInbound(ports)];
+  const general = context.scope.sidecar?.spec.inboundConnectionPool;
+  const clusters = ports.map(({ port, protocol, target, connectionPool }) =>
+    inboundCluster(port, protocol, target, connectionPool ?? general),
+  );
+  if (context.proxy.interceptionMode === "REDIRECT") return [...clusters, virtualInbound(ports, context)];
   const listeners = ports.map((port) => {
     const built = listener({
       name: `${port.bind}_${port.port}`,
@@ -42,7 +50,7 @@ export function inboundListeners(context: Context): EnvoyResource[] {
       port: port.port,
       bind: true,
       direction: TrafficDirection.INBOUND,
-      chains: [inboundChain(port, undefined)],
+      chains: [inboundChain(port, undefined, context)],
     });
     return encodeResource(ListenerSchema, built.name, built);
   });
@@ -70,6 +78,8 @@ function ingressPort(entry: IngressListener, own: string): InboundPort {
     protocol: portProtocol(entry.port.protocol),
     bind: entry.bind ?? own,
     target: defaultEndpoint(entry, own),
+    ...(entry.connectionPool ? { connectionPool: entry.connectionPool } : {}),
+    ...(entry.tls ? { tls: entry.tls } : {}),
   };
 }
 
@@ -83,10 +93,17 @@ function defaultEndpoint(entry: IngressListener, own: string): InboundPort["targ
   return { address, port: Number(endpoint.slice(colon + 1)) };
 }
 
-function inboundChain(port: InboundPort, destinationPort: number | undefined): FilterChain {
+function inboundChain(port: InboundPort, destinationPort: number | undefined, context: Context): FilterChain {
   const cluster = clusterName("inbound", port.port, "", "");
   const filter = isHttp(port.protocol) ? inboundHttp(cluster) : tcpProxy(cluster);
-  return filterChain(cluster, destinationPort === undefined ? undefined : { destinationPort }, [filter]);
+  const match = destinationPort === undefined ? undefined : { destinationPort };
+  const alpn = isHttp(port.protocol) ? ["h2", "http/1.1"] : [];
+  return filterChain(
+    cluster,
+    match,
+    [filter],
+    port.tls ? downstreamTls(port.tls, alpn, context.proxy.serverCertificate) : undefined,
+  );
 }
 
 function inboundHttp(cluster: string) {
@@ -106,14 +123,14 @@ function inboundHttp(cluster: string) {
   return httpConnection({ statPrefix: cluster, routes: { inline: routes }, decides: false, edge: false });
 }
 
-function virtualInbound(ports: readonly InboundPort[]): EnvoyResource {
+function virtualInbound(ports: readonly InboundPort[], context: Context): EnvoyResource {
   const built = listener({
     name: "virtualInbound",
     address: "0.0.0.0",
     port: VIRTUAL_INBOUND_PORT,
     bind: true,
     direction: TrafficDirection.INBOUND,
-    chains: ports.map((port) => inboundChain(port, port.port)),
+    chains: ports.map((port) => inboundChain(port, port.port, context)),
     defaultChain: filterChain("passthrough", undefined, [tcpProxy(INBOUND_PASSTHROUGH_CLUSTER)]),
     originalDestination: "read",
   });

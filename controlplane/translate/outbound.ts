@@ -14,7 +14,7 @@ import { filterChain, type ListenerOptions, listener } from "./filter-chain.js";
 import { httpConnection } from "./http-connection.js";
 import { outboundRoutes, passesThrough } from "./outbound-routes.js";
 import { type EnvoyResource, encodeResource } from "./resource.js";
-import { tcpProxy, tcpRuleChains, tlsRuleChains } from "./tcp-route.js";
+import { serviceTcpProxy, tcpProxy, tcpRuleChains, tlsRuleChains } from "./tcp-route.js";
 
 /** Where the capture rules send what the workload sends. */
 export const VIRTUAL_OUTBOUND_PORT = 15001;
@@ -120,7 +120,7 @@ function tlsChains(egress: EgressScope, service: MeshService, port: number, cont
   const ruled = owner ? tlsRuleChains(owner, { gateway: "mesh", port }, context) : [];
   if (ruled.length > 0) return ruled;
   const cluster = clusterName("outbound", port, "", service.hostname);
-  return [filterChain(cluster, { serverNames: [service.hostname] }, [tcpProxy(cluster)])];
+  return [filterChain(cluster, { serverNames: [service.hostname] }, [serviceTcpProxy(service, port, context)])];
 }
 
 function tcpChains(egress: EgressScope, service: MeshService, port: number, context: Context): FilterChain[] {
@@ -128,7 +128,7 @@ function tcpChains(egress: EgressScope, service: MeshService, port: number, cont
   const ruled = owner ? tcpRuleChains(owner, { gateway: "mesh", port }, context) : [];
   if (ruled.length > 0) return ruled;
   const cluster = clusterName("outbound", port, "", service.hostname);
-  return [filterChain(cluster, undefined, [tcpProxy(cluster)])];
+  return [filterChain(cluster, undefined, [serviceTcpProxy(service, port, context)])];
 }
 
 /** Connections to a known port of an unknown server. */

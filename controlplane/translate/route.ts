@@ -34,9 +34,19 @@ export function pathMatch(match: HttpMatch | undefined): RouteMatch {
   }
 }
 
-/** Whether the rule's routes depend on which alternative matched. */
+/** Whether the rule's routes rewrite what matched, so that their match must be the rule's own. */
 export function rewritesMatchedPath(rule: HttpRoute): boolean {
   return rule.rewrite?.uri !== undefined || rule.redirect?.prefixRewrite !== undefined;
+}
+
+/** Whether the rule's routes differ by the alternative that matched: in what they rewrite, or in their names. */
+export function dependsOnAlternative(rule: HttpRoute): boolean {
+  return rewritesMatchedPath(rule) || rule.match.some(({ name, statPrefix }) => name ?? statPrefix);
+}
+
+/** As Istio names it: the rule's name, with the alternative's behind a dot. */
+export function routeName(rule: HttpRoute, match: HttpMatch | undefined): string {
+  return [rule.name, match?.name].filter(Boolean).join(".");
 }
 
 export function statusRoute(name: string, status: number, body: string): Route {

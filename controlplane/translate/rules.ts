@@ -5,12 +5,20 @@ import { type Route, RouteSchema } from "../gen/envoy/config/route/v3/route_comp
 import { CorsPolicySchema } from "../gen/envoy/extensions/filters/http/cors/v3/cors_pb.js";
 import type { PolicyDestination, PolicyRule } from "../policy/rule.js";
 import type { HttpMatch, HttpRoute, HttpRouteDestination, VirtualService } from "../resources/virtual-service.js";
-import { effectiveSettings } from "./cluster-policy.js";
-import { type Context, resolveDestination } from "./context.js";
+import { type Context, resolveDestination, targetSettings } from "./context.js";
 import { ruleFault } from "./fault.js";
 import { applyHeaderOperations, authorityOf } from "./header-operations.js";
 import { contentHash, pack } from "./resource.js";
-import { anyPath, directResponseRoute, pathMatch, redirectRoute, rewritesMatchedPath, statusRoute } from "./route.js";
+import {
+  anyPath,
+  dependsOnAlternative,
+  directResponseRoute,
+  pathMatch,
+  redirectRoute,
+  rewritesMatchedPath,
+  routeName,
+  statusRoute,
+} from "./route.js";
 import { corsPolicy, routeAction } from "./route-action.js";
 import { canHold, type Site } from "./site.js";
 
@@ -80,7 +88,7 @@ interface RulePart {
 function rulesAt(rule: HttpRoute, owner: VirtualService, site: Site, context: Context): RulePart[] {
   if (rule.match.length === 0) return [{ matches: [], matchIndexes: [] }];
   const holding = [...rule.match.entries()].filter(([, match]) => canHold(match, owner, site, context.proxy));
-  if (rewritesMatchedPath(rule)) {
+  if (dependsOnAlternative(rule)) {
     return holding.map(([index, match]) => ({ matches: [match], matchIndexes: [index] }));
   }
   if (holding.length === 0) return [];
@@ -95,7 +103,7 @@ function buildDestinations(
   context: Context,
   routes: Map<string, Route>,
 ): PolicyDestination[] {
-  const name = rule.name ?? "";
+  const name = routeName(rule, match);
   const single = (route: Route) => {
     applyHeaderOperations(route, [rule.headers]);
     return [{ route: register(routes, route), weight: 1 }];
@@ -118,20 +126,19 @@ function destinationRoute(
   context: Context,
 ): Route {
   const { namespace } = owner.meta;
-  const name = rule.name ?? "";
+  const name = routeName(rule, match);
   const target = resolveDestination(context, destination.destination, namespace, site.port);
   if ("missing" in target) return statusRoute(name, 503, `headgate: no ${target.missing}\n`);
-  const subsetPolicy = target.policy?.subsets.get(target.subset)?.trafficPolicy;
-  const settings = effectiveSettings(target.port.number, target.policy?.trafficPolicy, subsetPolicy);
   const operations = [rule.headers, destination.headers];
   const authority = authorityOf(operations);
-  const consistentHash = settings.loadBalancer?.consistentHash;
+  const consistentHash = targetSettings(target).loadBalancer?.consistentHash;
   const mirrors = rule.mirrors.map((mirror) => {
     const shadow = resolveDestination(context, mirror.destination, namespace, site.port);
     return "missing" in shadow ? undefined : shadow.cluster;
   });
   const route = create(RouteSchema, {
     name,
+    statPrefix: match?.statPrefix ?? "",
     match: rewritesMatchedPath(rule) ? pathMatch(match) : anyPath(),
     action: {
       case: "route",

@@ -1,6 +1,8 @@
 // Kubernetes Secrets -> the secrets that a proxy's TLS settings name. A proxy gets those of its own namespace alone.
 import { create } from "@bufbuild/protobuf";
 import { SecretSchema } from "../gen/envoy/extensions/transport_sockets/tls/v3/secret_pb.js";
+import type { ClientTlsSettings } from "../resources/destination-rule.js";
+import type { ServerTlsSettings } from "../resources/gateway.js";
 import type { Secret } from "../resources/kubernetes.js";
 import type { Context } from "./context.js";
 import { type EnvoyResource, encodeResource } from "./resource.js";
@@ -36,8 +38,15 @@ function authorityOf(secret: Secret): Credential {
   return { ...(authority ? { authority } : {}), ...(revocations ? { revocations } : {}) };
 }
 
-/** The resources of one credentialName, as far as the secret holds them. */
-export function secretResources(credentialName: string, credential: Credential): EnvoyResource[] {
+/** The resources of these credentialNames, as far as the secrets are there and hold them. */
+export function secretResources(credentialNames: Iterable<string>, context: Context): EnvoyResource[] {
+  return [...new Set(credentialNames)].sort().flatMap((name) => {
+    const credential = findCredential(name, context);
+    return credential ? credentialResources(name, credential) : [];
+  });
+}
+
+function credentialResources(credentialName: string, credential: Credential): EnvoyResource[] {
   const resources: EnvoyResource[] = [];
   const inline = (bytes: Uint8Array) => ({ specifier: { case: "inlineBytes" as const, value: bytes } });
   if (credential.certificate && credential.key) {
@@ -56,4 +65,20 @@ export function secretResources(credentialName: string, credential: Credential):
     resources.push(encodeResource(SecretSchema, name, secret));
   }
   return resources;
+}
+
+/** Whether the credential that TLS settings name, if they name one, holds what their mode needs. */
+export function credentialIsComplete(
+  tls: Pick<ClientTlsSettings | ServerTlsSettings, "mode" | "credentialName"> | undefined,
+  side: "client" | "server",
+  context: Context,
+): boolean {
+  if (!tls?.credentialName) return true;
+  const credential = findCredential(tls.credentialName, context);
+  const needsCertificate = side === "server" || tls.mode === "MUTUAL";
+  const needsAuthority = side === "client" || tls.mode !== "SIMPLE";
+  return (
+    (!needsCertificate || credential?.certificate !== undefined) &&
+    (!needsAuthority || credential?.authority !== undefined)
+  );
 }

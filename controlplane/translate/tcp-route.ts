@@ -5,20 +5,29 @@ import {
   TcpProxy_WeightedClusterSchema,
   TcpProxySchema,
 } from "../gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
+import type { MeshService } from "../mesh/service.js";
+import type { ConnectionPoolSettings } from "../resources/destination-rule.js";
 import type { L4Destination, TlsMatch, VirtualService } from "../resources/virtual-service.js";
-import { BLACK_HOLE_CLUSTER } from "./cluster-name.js";
-import { type Context, resolveDestination } from "./context.js";
+import { BLACK_HOLE_CLUSTER, clusterName } from "./cluster-name.js";
+import { effectiveSettings } from "./cluster-policy.js";
+import { type Context, destinationPolicy, resolveDestination, targetSettings } from "./context.js";
 import { type ChainMatch, filterChain } from "./filter-chain.js";
 import { pack } from "./resource.js";
 import { canHold, type Site } from "./site.js";
 import { duration } from "./values.js";
 
 /** Sends every connection to one cluster. */
-export function tcpProxy(cluster: string): Filter {
-  return tcpProxyFilter([{ cluster, weight: 1 }]);
+export function tcpProxy(cluster: string, pool?: ConnectionPoolSettings["tcp"]): Filter {
+  return tcpProxyFilter([{ cluster, weight: 1 }], pool);
 }
 
-/** Connections idle for an hour are closed; Envoy's own default, said here because a policy can change it. */
+/** Sends every connection to a service, under its DestinationRule. */
+export function serviceTcpProxy(service: MeshService, port: number, context: Context): Filter {
+  const settings = effectiveSettings(port, destinationPolicy(context, service)?.trafficPolicy, undefined);
+  return tcpProxy(clusterName("outbound", port, "", service.hostname), settings.connectionPool?.tcp);
+}
+
+/** Connections idle for an hour are closed, unless a policy says otherwise; Envoy's own default. */
 const IDLE_TIMEOUT_MS = 3_600_000;
 
 interface WeightedCluster {
@@ -26,10 +35,16 @@ interface WeightedCluster {
   readonly weight: number;
 }
 
-function tcpProxyFilter(clusters: readonly WeightedCluster[]): Filter {
+function tcpProxyFilter(clusters: readonly WeightedCluster[], pool: ConnectionPoolSettings["tcp"]): Filter {
   const [first] = clusters;
   const statPrefix = first?.cluster ?? BLACK_HOLE_CLUSTER;
-  const proxy = create(TcpProxySchema, { statPrefix, idleTimeout: duration(IDLE_TIMEOUT_MS) });
+  const proxy = create(TcpProxySchema, {
+    statPrefix,
+    idleTimeout: duration(pool?.idleTimeoutMs ?? IDLE_TIMEOUT_MS),
+    ...(pool?.maxConnectionDurationMs === undefined
+      ? {}
+      : { maxDownstreamConnectionDuration: duration(pool.maxConnectionDurationMs) }),
+  });
   proxy.clusterSpecifier =
     clusters.length <= 1
       ? { case: "cluster", value: statPrefix }
@@ -45,21 +60,24 @@ function tcpProxyFilter(clusters: readonly WeightedCluster[]): Filter {
   });
 }
 
-/** The weighted clusters of a route; a destination that does not exist closes its share of the connections. */
-export function routeFilter(
-  route: readonly L4Destination[],
-  ruleNamespace: string,
-  port: number,
-  context: Context,
-): Filter {
+/**
+ * The weighted clusters of a route, under the first destination's policy; a destination that does not exist closes its
+ * share of the connections.
+ */
+function routeFilter(route: readonly L4Destination[], ruleNamespace: string, port: number, context: Context): Filter {
   const only = route.length === 1;
-  const clusters = route
+  const targets = route
     .filter((entry) => only || entry.weight > 0)
-    .map((entry) => {
-      const target = resolveDestination(context, entry.destination, ruleNamespace, port);
-      return { cluster: "missing" in target ? BLACK_HOLE_CLUSTER : target.cluster, weight: only ? 1 : entry.weight };
-    });
-  return tcpProxyFilter(clusters);
+    .map((entry) => ({
+      weight: only ? 1 : entry.weight,
+      target: resolveDestination(context, entry.destination, ruleNamespace, port),
+    }));
+  const found = targets.flatMap(({ target }) => ("missing" in target ? [] : [target]));
+  const clusters = targets.map(({ target, weight }) => ({
+    cluster: "missing" in target ? BLACK_HOLE_CLUSTER : target.cluster,
+    weight,
+  }));
+  return tcpProxyFilter(clusters, found[0] && targetSettings(found[0]).connectionPool?.tcp);
 }
 
 /** A chain for each alternative of the tls rules that can hold at the site, in order; earlier ones win. */

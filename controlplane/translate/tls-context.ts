@@ -16,11 +16,24 @@ import {
   type CommonTlsContext,
   CommonTlsContext_CombinedCertificateValidationContextSchema,
 } from "../gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
+import type { CertificateFiles } from "../proxy/proxy.js";
 import { adsSource } from "./values.js";
 
 /** A file on the proxy's own machine. */
 export function file(filename: string): DataSource {
   return create(DataSourceSchema, { specifier: { case: "filename", value: filename } });
+}
+
+/** The workload's own certificate, and the authority that it verifies the other side by. */
+export function setOwnCertificate(
+  context: CommonTlsContext,
+  files: CertificateFiles,
+  subjectAltNames: readonly string[],
+): void {
+  context.tlsCertificates = [certificateFiles(files.chain, files.key)];
+  const validation = validationOf(subjectAltNames);
+  validation.trustedCa = file(files.root);
+  context.validationContextType = { case: "validationContext", value: validation };
 }
 
 export function certificateFiles(certificateChain: string, privateKey: string): TlsCertificate {

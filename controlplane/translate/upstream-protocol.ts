@@ -22,13 +22,17 @@ const OPTIONS_NAME = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 export function applyProtocol(
   cluster: Cluster,
   protocol: Protocol,
-  http: ConnectionPoolSettings["http"] | undefined,
+  pool: ConnectionPoolSettings | undefined,
 ): readonly string[] {
+  const { http, tcp } = pool ?? {};
   if (!isHttp(protocol)) return [];
   const http2 = protocol === "http2" || protocol === "grpc" || http?.h2UpgradePolicy === "UPGRADE";
   const options = create(HttpProtocolOptionsSchema, {
     commonHttpProtocolOptions: create(CommonOptionsSchema, {
       ...(http?.idleTimeoutMs === undefined ? {} : { idleTimeout: duration(http.idleTimeoutMs) }),
+      ...(tcp?.maxConnectionDurationMs === undefined
+        ? {}
+        : { maxConnectionDuration: duration(tcp.maxConnectionDurationMs) }),
       ...(http?.maxRequestsPerConnection ? { maxRequestsPerConnection: http.maxRequestsPerConnection } : {}),
     }),
   });

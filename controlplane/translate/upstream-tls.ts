@@ -6,10 +6,18 @@ import {
   CommonTlsContextSchema,
   UpstreamTlsContextSchema,
 } from "../gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
+import type { CertificateFiles } from "../proxy/proxy.js";
 import type { ClientTlsSettings } from "../resources/destination-rule.js";
 import { pack } from "./resource.js";
 import { caSecretName, secretName } from "./secret-name.js";
-import { certificateFiles, file, secretByAds, setSecretValidation, validationOf } from "./tls-context.js";
+import {
+  certificateFiles,
+  file,
+  secretByAds,
+  setOwnCertificate,
+  setSecretValidation,
+  validationOf,
+} from "./tls-context.js";
 
 /** Where Debian, Alpine and their kin keep the certificate authorities that everyone trusts. */
 const SYSTEM_ROOTS = "/etc/ssl/certs/ca-certificates.crt";
@@ -23,14 +31,19 @@ export function upstreamTls(
   hostname: string,
   subjectAltNames: readonly string[],
   alpn: readonly string[],
+  own: CertificateFiles,
 ): TransportSocket | undefined {
   if (!tls || tls.mode === "DISABLE") return undefined;
   const sni = tls.sni ?? (hostname.startsWith("*") ? "" : hostname);
   const named = tls.subjectAltNames.length > 0 ? tls.subjectAltNames : subjectAltNames;
   const names = named.length > 0 || sni === "" ? named : [sni];
   const commonTlsContext = create(CommonTlsContextSchema, { alpnProtocols: [...alpn] });
-  setCertificate(commonTlsContext, tls);
-  if (!tls.insecureSkipVerify) setValidation(commonTlsContext, tls, names);
+  if (tls.mode === "ISTIO_MUTUAL") {
+    setOwnCertificate(commonTlsContext, own, named);
+  } else {
+    setCertificate(commonTlsContext, tls);
+    if (!tls.insecureSkipVerify) setValidation(commonTlsContext, tls, names);
+  }
   return create(TransportSocketSchema, {
     name: "envoy.transport_sockets.tls",
     configType: {
