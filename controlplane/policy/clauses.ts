@@ -2,8 +2,7 @@
 import * as tags from "../../filters/policy/tags.js";
 import type { HttpMatch, StringMatch } from "../resources/virtual-service.js";
 import type { Inputs, Key, Slot } from "./inputs.js";
-import type { CompiledRegex, RegexError } from "./regex/compile.js";
-import { compileRegex } from "./regex/compile.js";
+import { type CompiledRegex, RegexCompiler, type RegexError } from "./regex/compile.js";
 import type { PolicyRule } from "./rule.js";
 
 /** What must hold of one slot. */
@@ -34,6 +33,7 @@ export interface PolicyProblem {
 /** Reads the rules' matches; adds what they look at to inputs and what is wrong with them to problems. */
 export function readClauses(rules: readonly PolicyRule[], inputs: Inputs, problems: PolicyProblem[]): Clause[] {
   const regexes = new Map<string, CompiledRegex | RegexError>();
+  const compiler = new RegexCompiler();
   const clauses: Clause[] = [];
   for (const [rule, { matches }] of rules.entries()) {
     if (matches.length === 0) clauses.push({ rule, conditions: [] });
@@ -44,7 +44,7 @@ export function readClauses(rules: readonly PolicyRule[], inputs: Inputs, proble
           conditions.push({ slot, negated, key: keyOf(inputs, slot, string, ignoreCase) });
           continue;
         }
-        const regex = compileOnce(regexes, string.value, ignoreCase);
+        const regex = compileOnce(regexes, compiler, string.value, ignoreCase);
         if ("code" in regex) problems.push({ ruleIndex: rule, matchIndex, field: `${field}.regex`, ...regex });
         else conditions.push(regexCondition(inputs, slot, regex, negated));
       }
@@ -108,11 +108,16 @@ function regexCondition(inputs: Inputs, slot: Slot, regex: CompiledRegex, negate
   return { slot, negated, regex, key: inputs.prefix(slot, regex.prefix) };
 }
 
-function compileOnce(known: Map<string, CompiledRegex | RegexError>, pattern: string, ignoreCase: boolean) {
+function compileOnce(
+  known: Map<string, CompiledRegex | RegexError>,
+  compiler: RegexCompiler,
+  pattern: string,
+  ignoreCase: boolean,
+): CompiledRegex | RegexError {
   const identity = `${ignoreCase} ${pattern}`;
   let regex = known.get(identity);
   if (!regex) {
-    regex = compileRegex(pattern, { ignoreCase });
+    regex = compiler.compile(pattern, { ignoreCase });
     known.set(identity, regex);
   }
   return regex;
