@@ -23,6 +23,8 @@ export interface ControlPlaneOptions {
   readonly admin: string;
   /** The path of the traffic filter's module. */
   readonly trafficFilter: string;
+  /** See TranslateOptions. */
+  readonly accessLog?: string;
   readonly onEvent?: (event: AdsEvent) => void;
   readonly onState?: (state: SourceState) => void;
 }
@@ -41,7 +43,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const publisher = new Publisher({
     cache,
     mesh: { rootNamespace: options.rootNamespace },
-    translate: { trafficFilter: { wasm: await readFile(options.trafficFilter) } },
+    translate: {
+      trafficFilter: { wasm: await readFile(options.trafficFilter) },
+      ...(options.accessLog === undefined ? {} : { accessLog: options.accessLog }),
+    },
   });
   const source = createMergedSource(
     options.directories.map((directory) =>

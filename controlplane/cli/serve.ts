@@ -28,6 +28,7 @@ export const serveCommand: CommandDefinition = {
       summary: "the namespace whose Sidecar and DestinationRules are defaults",
       default: "istio-system",
     },
+    { flags: "--access-log <path>", summary: "where proxies log each request, as /dev/stdout (default: nowhere)" },
     { flags: "--ads <host:port>", summary: "where to serve ADS; port 0: any", default: "127.0.0.1:15010" },
     { flags: "--admin <host:port>", summary: "where to serve the admin; port 0: any", default: "127.0.0.1:15014" },
   ],
@@ -50,6 +51,7 @@ export const serveCommand: CommandDefinition = {
         ads: String(options.ads),
         admin: String(options.admin),
         trafficFilter: packagePath("build", "traffic.wasm"),
+        ...(typeof options.accessLog === "string" ? { accessLog: options.accessLog } : {}),
         onState: logStates(log),
         onEvent: (event) => logEvent(event, log),
       });

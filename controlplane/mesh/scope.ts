@@ -13,6 +13,8 @@ export interface EgressScope {
   /** Undefined: one listener for each port of the services. */
   readonly port?: SidecarPort;
   readonly bind?: string;
+  /** The listeners bind their ports even where traffic is captured. */
+  readonly binds: boolean;
   /** One for each host name, in order of host names. */
   readonly services: readonly MeshService[];
   /** Oldest first. */
@@ -40,6 +42,7 @@ export function namespaceScope(mesh: Mesh, namespace: string): Scope {
   return {
     egress: [
       {
+        binds: false,
         services: [...services.values()],
         virtualServices: mesh.virtualServices.filter((candidate) =>
           isExported(candidate.spec.exportTo, candidate.meta.namespace, namespace),
@@ -79,6 +82,7 @@ function narrow(all: EgressScope, listener: EgressListener, namespace: string): 
   return {
     ...(port ? { port } : {}),
     ...(listener.bind ? { bind: listener.bind } : {}),
+    binds: listener.captureMode === "NONE",
     services: all.services.filter(
       (service) =>
         anyPatternCovers(patterns, service.namespace, service.hostname) &&

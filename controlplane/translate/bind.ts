@@ -2,11 +2,12 @@
 import type { Proxy } from "../proxy/proxy.js";
 
 /**
- * Where outgoing traffic is accepted. Captured traffic keeps its destination, so the address stands for all. Otherwise
- * the workload calls loopback; a proxy whose own address is a loopback one uses that, so that many can share a machine.
+ * Where outgoing traffic is accepted. Captured traffic keeps its destination, so the address stands for all. A listener
+ * that binds its port is called on loopback; a proxy whose own address is a loopback one uses that, so that many can
+ * share a machine.
  */
-export function outboundBindAddress(proxy: Proxy): string {
-  if (proxy.interceptionMode === "REDIRECT") return "0.0.0.0";
+export function outboundBindAddress(proxy: Proxy, binds: boolean): string {
+  if (!binds) return "0.0.0.0";
   const [own = ""] = proxy.addresses;
   return own.startsWith("127.") ? own : "127.0.0.1";
 }

@@ -3,6 +3,7 @@ import { create } from "@bufbuild/protobuf";
 import { type CircuitBreakers, CircuitBreakersSchema } from "../gen/envoy/config/cluster/v3/circuit_breaker_pb.js";
 import {
   type Cluster,
+  Cluster_CommonLbConfig_LocalityWeightedLbConfigSchema,
   Cluster_CommonLbConfigSchema,
   Cluster_LbPolicy,
   Cluster_LeastRequestLbConfigSchema,
@@ -23,6 +24,7 @@ import type {
   PolicySettings,
   TrafficPolicy,
 } from "../resources/destination-rule.js";
+import { weighsLocalities } from "./locality.js";
 import { duration } from "./values.js";
 
 /** Envoy's connect timeout where the policy gives none. */
@@ -57,6 +59,12 @@ export function applySettings(cluster: Cluster, settings: PolicySettings): void 
   cluster.connectTimeout = duration(connectionPool?.tcp?.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS);
   cluster.circuitBreakers = circuitBreakers(connectionPool);
   applyLoadBalancer(cluster, loadBalancer, outlierDetection);
+  if (weighsLocalities(settings) && cluster.commonLbConfig) {
+    cluster.commonLbConfig.localityConfigSpecifier = {
+      case: "localityWeightedLbConfig",
+      value: create(Cluster_CommonLbConfig_LocalityWeightedLbConfigSchema),
+    };
+  }
   if (outlierDetection) cluster.outlierDetection = toOutlierDetection(outlierDetection);
   const keepalive = connectionPool?.tcp?.tcpKeepalive;
   if (keepalive) {

@@ -10,12 +10,13 @@ import {
 } from "../gen/envoy/config/cluster/v3/cluster_pb.js";
 import { BindConfigSchema } from "../gen/envoy/config/core/v3/address_pb.js";
 import { ClusterLoadAssignmentSchema } from "../gen/envoy/config/endpoint/v3/endpoint_pb.js";
-import type { MeshService, Protocol, ServicePort } from "../mesh/service.js";
+import { isHttp, type MeshService, type Protocol, type ServicePort } from "../mesh/service.js";
 import type { ConnectionPoolSettings, PolicySettings, Subset } from "../resources/destination-rule.js";
 import { BLACK_HOLE_CLUSTER, clusterName, INBOUND_PASSTHROUGH_CLUSTER, PASSTHROUGH_CLUSTER } from "./cluster-name.js";
 import { applySettings, effectiveSettings } from "./cluster-policy.js";
 import { type Context, destinationPolicy } from "./context.js";
 import { endpointsOf, loadAssignment } from "./endpoints.js";
+import { groupByLocality } from "./locality.js";
 import { type EnvoyResource, encodeResource } from "./resource.js";
 import { credentialIsComplete } from "./secrets.js";
 import { applyProtocol } from "./upstream-protocol.js";
@@ -69,8 +70,9 @@ function outboundCluster(
   const own = context.proxy.clientCertificate;
   const socket = upstreamTls(settings.tls, service.hostname, service.subjectAltNames, alpn, own);
   if (socket) cluster.transportSocket = socket;
-  const assignment = loadAssignment(name, endpointsOf(service, port.number, subset?.labels ?? {}));
-  const original = service.resolution === "none" || settings.loadBalancer?.simple === "PASSTHROUGH";
+  const endpoints = endpointsOf(service, port.number, subset?.labels ?? {});
+  const assignment = loadAssignment(name, groupByLocality(endpoints, settings, context.proxy));
+  const original = goesToOriginalDestination(service, port, settings, context);
   if (original) {
     setOriginalDestination(cluster);
   } else if (service.resolution === "static") {
@@ -88,6 +90,20 @@ function outboundCluster(
     encodeResource(ClusterSchema, name, cluster),
     ...(byEds ? [encodeResource(ClusterLoadAssignmentSchema, name, assignment)] : []),
   ];
+}
+
+/**
+ * Connections whose destination the client chose: where the policy says so, and to a headless service's pods, which a
+ * client of TCP calls by their own addresses. Only captured connections still know their destination.
+ */
+function goesToOriginalDestination(
+  service: MeshService,
+  port: ServicePort,
+  settings: PolicySettings,
+  { proxy }: Context,
+): boolean {
+  if (service.resolution === "none" || settings.loadBalancer?.simple === "PASSTHROUGH") return true;
+  return service.headless && !isHttp(port.protocol) && proxy.interceptionMode === "REDIRECT";
 }
 
 function setOriginalDestination(cluster: Cluster): void {

@@ -1,4 +1,4 @@
-// A service's endpoints -> load assignments, grouped by locality.
+// A service's endpoints -> load assignments, by locality and priority.
 import { create } from "@bufbuild/protobuf";
 import type { LocalityLbEndpoints } from "../gen/envoy/config/endpoint/v3/endpoint_components_pb.js";
 import { LocalityLbEndpointsSchema } from "../gen/envoy/config/endpoint/v3/endpoint_components_pb.js";
@@ -7,7 +7,8 @@ import {
   ClusterLoadAssignmentSchema,
 } from "../gen/envoy/config/endpoint/v3/endpoint_pb.js";
 import type { Endpoint, MeshService } from "../mesh/service.js";
-import { push, selects } from "../mesh/workloads.js";
+import { selects } from "../mesh/workloads.js";
+import type { LocalityGroup } from "./locality.js";
 import { socketAddress } from "./values.js";
 
 /** The endpoints of one port, narrowed to a subset's labels. */
@@ -19,23 +20,17 @@ export function endpointsOf(
   return (service.endpoints.get(port) ?? []).filter((endpoint) => selects(labels, endpoint.labels));
 }
 
-/** Localities in order of their names; a locality's weight is the sum of its endpoints'. */
-export function loadAssignment(clusterName: string, endpoints: readonly Endpoint[]): ClusterLoadAssignment {
-  const byLocality = new Map<string, Endpoint[]>();
-  for (const endpoint of endpoints) push(byLocality, endpoint.locality, endpoint);
-  const localities = [...byLocality].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
-  return create(ClusterLoadAssignmentSchema, {
-    clusterName,
-    endpoints: localities.map(([locality, members]) => localityEndpoints(locality, members)),
-  });
+export function loadAssignment(clusterName: string, groups: readonly LocalityGroup[]): ClusterLoadAssignment {
+  return create(ClusterLoadAssignmentSchema, { clusterName, endpoints: groups.map(localityEndpoints) });
 }
 
-function localityEndpoints(locality: string, members: readonly Endpoint[]): LocalityLbEndpoints {
+function localityEndpoints({ locality, priority, weight, endpoints }: LocalityGroup): LocalityLbEndpoints {
   const [region = "", zone = "", subZone = ""] = locality.split("/");
   return create(LocalityLbEndpointsSchema, {
     locality: { region, zone, subZone },
-    loadBalancingWeight: members.reduce((sum, endpoint) => sum + Math.max(1, endpoint.weight), 0),
-    lbEndpoints: members.map((endpoint) => ({
+    priority,
+    loadBalancingWeight: weight,
+    lbEndpoints: endpoints.map((endpoint) => ({
       hostIdentifier: { case: "endpoint" as const, value: { address: socketAddress(endpoint.address, endpoint.port) } },
       loadBalancingWeight: Math.max(1, endpoint.weight),
     })),

@@ -3,18 +3,19 @@ import { TrafficDirection } from "../gen/envoy/config/core/v3/base_pb.js";
 import type { FilterChain } from "../gen/envoy/config/listener/v3/listener_components_pb.js";
 import { ListenerSchema } from "../gen/envoy/config/listener/v3/listener_pb.js";
 import { instancesOf } from "../mesh/instances.js";
-import { parseHostPattern } from "../mesh/visibility.js";
+import { anyPatternCovers, parseHostPattern } from "../mesh/visibility.js";
 import { push, selects } from "../mesh/workloads.js";
 import type { Server } from "../resources/gateway.js";
 import { bindPort } from "./bind.js";
-import type { Context } from "./context.js";
+import { clusterName } from "./cluster-name.js";
+import { type Context, destinationPolicy } from "./context.js";
 import { downstreamTls } from "./downstream-tls.js";
 import { filterChain, listener } from "./filter-chain.js";
 import { boundVirtualServices, type GatewayServer, gatewayRoutes, nameOfGateway } from "./gateway-routes.js";
 import { httpConnection } from "./http-connection.js";
 import { type EnvoyResource, encodeResource } from "./resource.js";
 import { credentialIsComplete } from "./secrets.js";
-import { tcpRuleChains, tlsRuleChains } from "./tcp-route.js";
+import { tcpProxy, tcpRuleChains, tlsRuleChains } from "./tcp-route.js";
 
 /** The listeners and route configurations of a gateway. */
 export function gatewayListeners(context: Context): EnvoyResource[] {
@@ -63,7 +64,7 @@ function portListener(name: string, servers: readonly GatewayServer[], context: 
   if (clear.length > 0) {
     const routeName = `http.${clear[0]?.server.port.number}`;
     resources.push(gatewayRoutes(routeName, clear, context));
-    defaultChain = filterChain(routeName, undefined, [edgeConnection(routeName)]);
+    defaultChain = filterChain(routeName, undefined, [edgeConnection(routeName, context)]);
   } else {
     defaultChain = raw.flatMap((entry) => l4Chains(entry, context))[0];
   }
@@ -81,8 +82,11 @@ function portListener(name: string, servers: readonly GatewayServer[], context: 
   return [...resources, encodeResource(ListenerSchema, name, built)];
 }
 
-function edgeConnection(routeName: string) {
-  return httpConnection({ statPrefix: routeName, routes: { rds: routeName }, decides: true, edge: true });
+function edgeConnection(routeName: string, context: Context) {
+  return httpConnection(
+    { statPrefix: routeName, routes: { rds: routeName }, decides: true, edge: true },
+    context.options,
+  );
 }
 
 function isHttpServer(server: Server): boolean {
@@ -90,7 +94,7 @@ function isHttpServer(server: Server): boolean {
 }
 
 function passesTls(server: Server): boolean {
-  return server.tls?.mode === "PASSTHROUGH";
+  return server.tls?.mode === "PASSTHROUGH" || server.tls?.mode === "AUTO_PASSTHROUGH";
 }
 
 function terminatesTls(server: Server): boolean {
@@ -120,19 +124,43 @@ function terminatingChain(entry: GatewayServer, context: Context, resources: Env
   }
   const routeName = `https.${number}.${name}.${gateway.meta.name}.${gateway.meta.namespace}`;
   resources.push(gatewayRoutes(routeName, [entry], context));
-  return filterChain(routeName, match, [edgeConnection(routeName)], downstreamTls(server.tls, ["h2", "http/1.1"], own));
+  return filterChain(
+    routeName,
+    match,
+    [edgeConnection(routeName, context)],
+    downstreamTls(server.tls, ["h2", "http/1.1"], own),
+  );
 }
 
 function serverNames({ gateway, server }: GatewayServer): string[] {
   return [...new Set(server.hosts.map((host) => parseHostPattern(host, gateway.meta.namespace).host))];
 }
 
-/** TLS that goes through unopened: by server name, as the bound VirtualServices' tls rules say. */
+/** TLS that goes through unopened: by server name, as the bound VirtualServices' tls rules say, or by its form alone. */
 function passthroughChains(entry: GatewayServer, context: Context): FilterChain[] {
+  if (entry.server.tls?.mode === "AUTO_PASSTHROUGH") return autoPassthroughChains(entry, context);
   const site = { gateway: nameOfGateway(entry.gateway), port: entry.server.port.number };
   return boundVirtualServices(entry, context).flatMap(({ virtualService }) =>
     tlsRuleChains(virtualService, site, context),
   );
+}
+
+/** Server names as other meshes' gateways and sidecars give them: outbound_.80_.v1_.reviews.default.svc.cluster.local. */
+function autoPassthroughChains({ gateway, server }: GatewayServer, context: Context): FilterChain[] {
+  const patterns = server.hosts.map((host) => parseHostPattern(host, gateway.meta.namespace));
+  const services = context.scope.egress.flatMap((egress) => egress.services);
+  return services
+    .filter((service) => anyPatternCovers(patterns, service.namespace, service.hostname))
+    .flatMap((service) => {
+      const subsets = ["", ...(destinationPolicy(context, service)?.subsets.keys() ?? [])];
+      return service.ports.flatMap(({ number }) =>
+        subsets.map((subset) => {
+          const cluster = clusterName("outbound", number, subset, service.hostname);
+          const serverName = `outbound_.${number}_.${subset}_.${service.hostname}`;
+          return filterChain(cluster, { serverNames: [serverName] }, [tcpProxy(cluster, context.options)]);
+        }),
+      );
+    });
 }
 
 function l4Chains(entry: GatewayServer, context: Context): FilterChain[] {

@@ -80,6 +80,8 @@ export function planOutboundHosts(
 /** As Istio: the full name, what Kubernetes' search domains allow to leave off, and the virtual addresses. */
 export function serviceDomains(service: MeshService, namespace: string): string[] {
   const domains = [service.hostname];
+  // A headless service's pods have names of their own below it.
+  if (service.headless) domains.push(`*.${service.hostname}`);
   if (service.name !== undefined) {
     const qualified = `${service.name}.${service.namespace}`;
     domains.push(`${qualified}.svc`, qualified);

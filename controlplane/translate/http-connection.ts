@@ -17,6 +17,8 @@ import {
   RdsSchema,
 } from "../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
 import { FILTER_NAME } from "../policy/compile.js";
+import { accessLogs } from "./access-log.js";
+import type { TranslateOptions } from "./options.js";
 import { pack, typeUrlOf } from "./resource.js";
 import { adsSource, duration } from "./values.js";
 
@@ -31,11 +33,12 @@ export interface HttpConnectionOptions {
 }
 
 /** The network filter. */
-export function httpConnection(options: HttpConnectionOptions): Filter {
+export function httpConnection(options: HttpConnectionOptions, { accessLog }: TranslateOptions): Filter {
   const manager = create(HttpConnectionManagerSchema, {
     statPrefix: options.statPrefix,
     codecType: HttpConnectionManager_CodecType.AUTO,
     httpFilters: httpFilters(options.decides),
+    accessLog: accessLogs(accessLog),
     upgradeConfigs: [{ upgradeType: "websocket" }],
     useRemoteAddress: options.edge,
     streamIdleTimeout: duration(options.edge ? EDGE_IDLE_TIMEOUT_MS : 0),

@@ -95,7 +95,7 @@ function defaultEndpoint(entry: IngressListener, own: string): InboundPort["targ
 
 function inboundChain(port: InboundPort, destinationPort: number | undefined, context: Context): FilterChain {
   const cluster = clusterName("inbound", port.port, "", "");
-  const filter = isHttp(port.protocol) ? inboundHttp(cluster) : tcpProxy(cluster);
+  const filter = isHttp(port.protocol) ? inboundHttp(cluster, context) : tcpProxy(cluster, context.options);
   const match = destinationPort === undefined ? undefined : { destinationPort };
   const alpn = isHttp(port.protocol) ? ["h2", "http/1.1"] : [];
   return filterChain(
@@ -106,7 +106,7 @@ function inboundChain(port: InboundPort, destinationPort: number | undefined, co
   );
 }
 
-function inboundHttp(cluster: string) {
+function inboundHttp(cluster: string, context: Context) {
   const route = create(RouteSchema, {
     name: "default",
     match: anyPath(),
@@ -120,7 +120,10 @@ function inboundHttp(cluster: string) {
     virtualHosts: [nativeVirtualHost(cluster, ["*"], [route])],
     validateClusters: false,
   });
-  return httpConnection({ statPrefix: cluster, routes: { inline: routes }, decides: false, edge: false });
+  return httpConnection(
+    { statPrefix: cluster, routes: { inline: routes }, decides: false, edge: false },
+    context.options,
+  );
 }
 
 function virtualInbound(ports: readonly InboundPort[], context: Context): EnvoyResource {
@@ -131,7 +134,7 @@ function virtualInbound(ports: readonly InboundPort[], context: Context): EnvoyR
     bind: true,
     direction: TrafficDirection.INBOUND,
     chains: ports.map((port) => inboundChain(port, port.port, context)),
-    defaultChain: filterChain("passthrough", undefined, [tcpProxy(INBOUND_PASSTHROUGH_CLUSTER)]),
+    defaultChain: filterChain("passthrough", undefined, [tcpProxy(INBOUND_PASSTHROUGH_CLUSTER, context.options)]),
     originalDestination: "read",
   });
   return encodeResource(ListenerSchema, built.name, built);

@@ -41,8 +41,9 @@ function portListeners(
   context: Context,
   taken: Set<string>,
 ): EnvoyResource[] {
-  const address = egress.bind ?? outboundBindAddress(context.proxy);
-  const name = `${address}_${port}`;
+  const bind = egress.binds || context.proxy.interceptionMode === "NONE";
+  const address = egress.bind ?? outboundBindAddress(context.proxy, bind);
+  const name = address.startsWith("unix://") ? address.slice("unix://".length) : `${address}_${port}`;
   if (taken.has(name)) return [];
   taken.add(name);
   const of = (test: (protocol: Protocol) => boolean) =>
@@ -50,8 +51,7 @@ function portListeners(
   const http = of(isHttp);
   const tcp = of((protocol) => protocol === "tcp");
   // Captured connections keep their destination, so a service with an address of its own has a listener of its own.
-  const captured = context.proxy.interceptionMode === "REDIRECT";
-  const addressed = captured ? tcp.filter((service) => service.addresses.length > 0) : [];
+  const addressed = !bind ? tcp.filter((service) => service.addresses.length > 0) : [];
   const [unaddressed] = tcp.filter((service) => !addressed.includes(service));
   const routeName = egress.port ? name : String(port);
   const fallback = fallbackChains(egress, http.length > 0 ? routeName : undefined, unaddressed, port, context);
@@ -59,12 +59,12 @@ function portListeners(
     ...of(isTls).flatMap((service) => tlsChains(egress, service, port, context)),
     ...fallback.slice(0, -1),
   ];
-  const defaultChain = fallback.at(-1) ?? (captured && chains.length > 0 ? unknownTraffic(context) : undefined);
+  const defaultChain = fallback.at(-1) ?? (!bind && chains.length > 0 ? unknownTraffic(context) : undefined);
   return [
     ...(http.length > 0 ? [outboundRoutes(routeName, { ...egress, services: http }, port, context)] : []),
     ...addressed.flatMap((service) => addressListeners(egress, service, port, context)),
     ...(chains.length > 0 || defaultChain
-      ? [encodeListener({ name, address, port, chains, ...(defaultChain ? { defaultChain } : {}) }, context)]
+      ? [encodeListener({ name, address, port, bind, chains, ...(defaultChain ? { defaultChain } : {}) }, context)]
       : []),
   ];
 }
@@ -81,7 +81,7 @@ function fallbackChains(
   const statPrefix = `outbound_${routeName}`;
   return [
     filterChain("http", undefined, [
-      httpConnection({ statPrefix, routes: { rds: routeName }, decides: true, edge: false }),
+      httpConnection({ statPrefix, routes: { rds: routeName }, decides: true, edge: false }, context.options),
     ]),
   ];
 }
@@ -89,18 +89,14 @@ function fallbackChains(
 function addressListeners(egress: EgressScope, service: MeshService, port: number, context: Context): EnvoyResource[] {
   const chains = tcpChains(egress, service, port, context);
   return service.addresses.map((address) =>
-    encodeListener({ name: `${address}_${port}`, address, port, chains }, context),
+    encodeListener({ name: `${address}_${port}`, address, port, bind: false, chains }, context),
   );
 }
 
-type PortListener = Pick<ListenerOptions, "name" | "address" | "port" | "chains" | "defaultChain">;
-
-function encodeListener(options: PortListener, context: Context): EnvoyResource {
-  const bind = context.proxy.interceptionMode === "NONE";
+function encodeListener(options: Omit<ListenerOptions, "direction">, context: Context): EnvoyResource {
   const built = listener({
     ...options,
-    port: bind ? bindPort(options.port, context.proxy) : options.port,
-    bind,
+    port: options.bind ? bindPort(options.port, context.proxy) : options.port,
     direction: TrafficDirection.OUTBOUND,
   });
   return encodeResource(ListenerSchema, options.name, built);
@@ -134,7 +130,7 @@ function tcpChains(egress: EgressScope, service: MeshService, port: number, cont
 /** Connections to a known port of an unknown server. */
 function unknownTraffic(context: Context): FilterChain {
   const cluster = passesThrough(context) ? PASSTHROUGH_CLUSTER : BLACK_HOLE_CLUSTER;
-  return filterChain("unknown", undefined, [tcpProxy(cluster)]);
+  return filterChain("unknown", undefined, [tcpProxy(cluster, context.options)]);
 }
 
 /** Takes every captured connection and hands it to the listener of its original destination, if there is one. */

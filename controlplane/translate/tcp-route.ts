@@ -8,23 +8,25 @@ import {
 import type { MeshService } from "../mesh/service.js";
 import type { ConnectionPoolSettings } from "../resources/destination-rule.js";
 import type { L4Destination, TlsMatch, VirtualService } from "../resources/virtual-service.js";
+import { accessLogs } from "./access-log.js";
 import { BLACK_HOLE_CLUSTER, clusterName } from "./cluster-name.js";
 import { effectiveSettings } from "./cluster-policy.js";
 import { type Context, destinationPolicy, resolveDestination, targetSettings } from "./context.js";
 import { type ChainMatch, filterChain } from "./filter-chain.js";
+import type { TranslateOptions } from "./options.js";
 import { pack } from "./resource.js";
 import { canHold, type Site } from "./site.js";
 import { duration } from "./values.js";
 
 /** Sends every connection to one cluster. */
-export function tcpProxy(cluster: string, pool?: ConnectionPoolSettings["tcp"]): Filter {
-  return tcpProxyFilter([{ cluster, weight: 1 }], pool);
+export function tcpProxy(cluster: string, options: TranslateOptions, pool?: ConnectionPoolSettings["tcp"]): Filter {
+  return tcpProxyFilter([{ cluster, weight: 1 }], options, pool);
 }
 
 /** Sends every connection to a service, under its DestinationRule. */
 export function serviceTcpProxy(service: MeshService, port: number, context: Context): Filter {
   const settings = effectiveSettings(port, destinationPolicy(context, service)?.trafficPolicy, undefined);
-  return tcpProxy(clusterName("outbound", port, "", service.hostname), settings.connectionPool?.tcp);
+  return tcpProxy(clusterName("outbound", port, "", service.hostname), context.options, settings.connectionPool?.tcp);
 }
 
 /** Connections idle for an hour are closed, unless a policy says otherwise; Envoy's own default. */
@@ -35,11 +37,16 @@ interface WeightedCluster {
   readonly weight: number;
 }
 
-function tcpProxyFilter(clusters: readonly WeightedCluster[], pool: ConnectionPoolSettings["tcp"]): Filter {
+function tcpProxyFilter(
+  clusters: readonly WeightedCluster[],
+  options: TranslateOptions,
+  pool: ConnectionPoolSettings["tcp"],
+): Filter {
   const [first] = clusters;
   const statPrefix = first?.cluster ?? BLACK_HOLE_CLUSTER;
   const proxy = create(TcpProxySchema, {
     statPrefix,
+    accessLog: accessLogs(options.accessLog),
     idleTimeout: duration(pool?.idleTimeoutMs ?? IDLE_TIMEOUT_MS),
     ...(pool?.maxConnectionDurationMs === undefined
       ? {}
@@ -77,7 +84,7 @@ function routeFilter(route: readonly L4Destination[], ruleNamespace: string, por
     cluster: "missing" in target ? BLACK_HOLE_CLUSTER : target.cluster,
     weight,
   }));
-  return tcpProxyFilter(clusters, found[0] && targetSettings(found[0]).connectionPool?.tcp);
+  return tcpProxyFilter(clusters, context.options, found[0] && targetSettings(found[0]).connectionPool?.tcp);
 }
 
 /** A chain for each alternative of the tls rules that can hold at the site, in order; earlier ones win. */
