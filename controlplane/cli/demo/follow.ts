@@ -16,7 +16,8 @@ export async function followChanges(mesh: Mesh, print: (line: string) => void, s
     signal.addEventListener("abort", () => resolve(undefined), { once: true });
   });
   await follower.tellViolations();
-  let after = await mesh.controlPlane.lastEvent();
+  // Whatever fails here, the loop below tries again or the caller sees that the control plane is gone.
+  let after = await mesh.controlPlane.lastEvent().catch(() => 0);
   while (!signal.aborted) {
     const asked = mesh.controlPlane.events(after).catch(() => undefined);
     const events = await Promise.race([asked, stopped]);

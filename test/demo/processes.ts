@@ -1,0 +1,60 @@
+// Runs the headgate command as people do, and knows every process that came of it.
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
+import type { Scope } from "../harness/scope.js";
+import { eventually } from "../harness/waiting.js";
+
+export interface Running {
+  readonly child: ChildProcess;
+  readonly pid: number;
+  /** Everything printed so far. */
+  stdout(): string;
+  stderr(): string;
+  readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
+}
+
+export function runHeadgate(scope: Scope, args: readonly string[]): Running {
+  const child = spawn(process.execPath, ["bin/headgate.mjs", ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  let [out, err] = ["", ""];
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    out += text;
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    err += text;
+  });
+  const exited = once(child, "close").then(([code, signal]) => ({ code, signal }));
+  scope.use({ close: () => child.kill("SIGKILL") });
+  return { child, pid: child.pid as number, stdout: () => out, stderr: () => err, exited };
+}
+
+/** The processes that a process started, and those that they started; by Linux's /proc. */
+export function descendants(pid: number): readonly number[] {
+  const parents = new Map<number, number>();
+  for (const entry of readdirSync("/proc")) {
+    if (!/^\d+$/.test(entry)) continue;
+    const parent = /\) \S (\d+)/.exec(stat(Number(entry)) ?? "")?.[1];
+    if (parent) parents.set(Number(entry), Number(parent));
+  }
+  const children = (of: number): number[] =>
+    [...parents].filter(([, parent]) => parent === of).flatMap(([child]) => [child, ...children(child)]);
+  return children(pid);
+}
+
+/** Whether a process still does something: one that has ended but was not waited for does not. */
+export function isAlive(pid: number): boolean {
+  const state = /\) (\S)/.exec(stat(pid) ?? "")?.[1];
+  return state !== undefined && state !== "Z" && state !== "X";
+}
+
+export function allGone(pids: readonly number[]): Promise<unknown> {
+  return eventually("every process is gone", () => !pids.some(isAlive));
+}
+
+function stat(pid: number): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/stat`, "utf8");
+  } catch {
+    return undefined;
+  }
+}
