@@ -62,6 +62,8 @@ const registry = createRegistry(
 export interface GoldenCase {
   readonly mesh: Mesh;
   readonly proxy: Proxy;
+  /** As the case gives it. */
+  readonly node: { readonly id: string; readonly metadata?: object; readonly locality?: object };
   /** The codes of the violations, in order. */
   readonly violations: readonly string[];
 }
@@ -71,7 +73,8 @@ export function readGoldenCase(path: string): GoldenCase {
   const text = readFileSync(path, "utf8");
   const [head] = parseAllDocuments(text);
   if (!head || "empty" in head) throw new Error(`${path} is empty`);
-  const parsed = parseNode(head.toJS() as { id: string });
+  const node = head.toJS() as GoldenCase["node"];
+  const parsed = parseNode(node as Parameters<typeof parseNode>[0]);
   if ("error" in parsed) throw new Error(`${path}: ${parsed.error}`);
   const { objects, violations } = parseYaml(text.slice(text.indexOf("\n---\n") + 5), path);
   const decoded = objects.map((object) => decodeObject(object, "default"));
@@ -80,7 +83,7 @@ export function readGoldenCase(path: string): GoldenCase {
     { rootNamespace: "istio-system" },
   );
   const all = [...violations, ...decoded.flatMap((one) => one.violations), ...mesh.violations];
-  return { mesh, proxy: parsed.proxy, violations: all.map(({ code, path: at }) => `${code} ${at}`) };
+  return { mesh, proxy: parsed.proxy, node, violations: all.map(({ code, path: at }) => `${code} ${at}`) };
 }
 
 /** Stands for the module, which would fill the page. */
