@@ -38,6 +38,7 @@ const TEXT_CHECKS = {
   durationOrZero: (value: string) => checkDuration(value, 0),
   wholeSeconds: checkWholeSeconds,
   regex: checkRegex,
+  regexOrStar: (value: string) => (value === "*" ? undefined : checkRegex(value)),
   fqdn: checkFqdn,
   host: checkHost,
   hostOrAddress: checkHostOrAddress,

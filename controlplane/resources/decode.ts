@@ -22,7 +22,7 @@ import type { Identity } from "./violation-at.js";
 import { decodeVirtualService } from "./virtual-service.decode.js";
 import { virtualServiceSchema } from "./virtual-service.schema.js";
 
-/** What came of one object. There is a resource exactly when no violation is an error. */
+/** What came of one object. There is a resource when no violation is an error, unless the kind is not read here. */
 export interface Decoded {
   readonly resource?: AnyResource;
   readonly violations: readonly Violation[];

@@ -6,8 +6,9 @@ import type { FieldPath } from "./resource.js";
 import type { Destination, L4Destination, TcpMatch, TcpRoute, TlsMatch, TlsRoute } from "./virtual-service.js";
 import type { RawDestination, RawL4Routes, RawTcpMatch, RawTcpRoute, RawTlsRoute } from "./virtual-service.schema.js";
 
-/** Envoy sums weights in 32 bits. */
+/** Envoy sums weights in 32 bits; Istio's are signed. */
 const LARGEST_SUM = 4_294_967_295;
+const LARGEST_WEIGHT = 2_147_483_647;
 
 export function decodeDestination(raw: RawDestination): Destination {
   return present({ host: raw.host ?? "", subset: nonEmpty(raw.subset), port: optional(raw.port?.number) });
@@ -29,7 +30,9 @@ export function reportWeights(
   if (destinations.length > 1 && sum === 0 && sound) {
     report.error("invalid-weight", path, "All weights are 0; give at least one destination a weight.");
   }
-  if (sum > LARGEST_SUM) report.error("invalid-weight", path, `The weights sum up to more than ${LARGEST_SUM}.`);
+  const eachFits = destinations.every(({ weight }) => (weight ?? 0) <= LARGEST_WEIGHT);
+  if (sum > LARGEST_SUM && eachFits)
+    report.error("invalid-weight", path, `The weights sum up to more than ${LARGEST_SUM}.`);
 }
 
 export function decodeTlsRoute(raw: RawTlsRoute, hosts: readonly string[], path: FieldPath, report: Report): TlsRoute {

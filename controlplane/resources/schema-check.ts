@@ -18,10 +18,16 @@ const ajv = new Ajv({
   logger: false,
   verbose: true,
 });
-addKeyword("check", ["string", "number"], (name, value) => runCheck(name as CheckName, value as string | number));
-addKeyword("words", "string", (words, value) => checkWord(words as readonly string[], value as string));
-addKeyword("notice", undefined, (support, value) => (value === null ? undefined : noticeOf(support as Support)));
+addKeyword("check", ["string", "number"], (name, value) => list(runCheck(name as CheckName, value as string | number)));
+addKeyword("keyCheck", "object", (name, value) => checkKeys(name as CheckName, value as object));
+addKeyword("words", "string", (words, value) => list(checkWord(words as readonly string[], value as string)));
+addKeyword("notice", undefined, (support, value) => (value === null ? [] : list(noticeOf(support as Support))));
 ajv.addKeyword("support");
+
+/** A fault of a value, or of one of its keys. */
+interface KeyFault extends Fault {
+  readonly key?: string;
+}
 
 /** What ajv calls for a keyword of ours: it reads the errors off the function itself. */
 interface KeywordCheck {
@@ -47,15 +53,23 @@ export function schemaCheck(schema: Schema<unknown>): SchemaCheck {
 
 function addKeyword(
   keyword: string,
-  type: ("string" | "number") | ("string" | "number")[] | undefined,
-  find: (schema: unknown, value: unknown) => Fault | undefined,
+  type: "string" | "object" | ("string" | "number")[] | undefined,
+  find: (schema: unknown, value: unknown) => readonly KeyFault[],
 ): void {
   const validate: KeywordCheck = (schema, value) => {
-    const fault = find(schema, value);
-    validate.errors = fault === undefined ? [] : [{ keyword, message: fault.message, params: fault }];
-    return fault === undefined;
+    const faults = find(schema, value);
+    validate.errors = faults.map((fault) => ({ keyword, message: fault.message, params: fault }));
+    return faults.length === 0;
   };
   ajv.addKeyword({ keyword, ...(type === undefined ? {} : { type }), validate, errors: true });
+}
+
+function list<T>(item: T | undefined): readonly T[] {
+  return item === undefined ? [] : [item];
+}
+
+function checkKeys(name: CheckName, value: object): readonly KeyFault[] {
+  return Object.keys(value).flatMap((key) => list(runCheck(name, key)).map((fault) => ({ ...fault, key })));
 }
 
 function checkWord(words: readonly string[], value: string): Fault | undefined {
@@ -85,7 +99,6 @@ class FaultReader {
   read(errors: readonly ErrorObject[]): unknown {
     const seen = new Set<string>();
     for (const error of errors) {
-      if (error.keyword === "propertyNames") continue;
       if (seen.size >= MOST_FAULTS) {
         this.report.error(
           "invalid-value",
@@ -107,7 +120,8 @@ class FaultReader {
     const path = pathOfPointer(error.instancePath, this.value);
     if (error.keyword === "required") return [...path, error.params.missingProperty as string];
     if (error.keyword === "additionalProperties") return [...path, error.params.additionalProperty as string];
-    return error.propertyName === undefined ? path : [...path, error.propertyName];
+    const { key } = error.params as KeyFault;
+    return error.keyword === "keyCheck" && key !== undefined ? [...path, key] : path;
   }
 
   private faultOf(error: ErrorObject, path: FieldPath): Fault {
@@ -125,8 +139,10 @@ class FaultReader {
         return { code: "invalid-value", message: `The value is below ${error.params.limit}, the least allowed.` };
       case "maximum":
         return { code: "invalid-value", message: `The value is above ${error.params.limit}, the most allowed.` };
-      default:
-        return error.params as Fault;
+      default: {
+        const { code, message, severity = "error" } = error.params as Fault;
+        return { code, message, severity };
+      }
     }
   }
 

@@ -4,7 +4,7 @@ import type { CheckName } from "./checks.js";
 declare const type: unique symbol;
 
 /**
- * A JSON schema for values of type T. Ours are the keywords `check` (a named check), `words` (the admitted words),
+ * A JSON schema for values of type T. Ours are the keywords `check` (a named check), `keyCheck` (one for an object's keys), `words` (the admitted words),
  * `support` (an annotation, which the documentation is made from) and `notice` (what to say when the field is written).
  */
 export type Schema<T> = Readonly<Record<string, unknown>> & { readonly [type]?: T };
@@ -89,8 +89,7 @@ export function list<T>(items: Schema<T>, minItems = 0): Schema<readonly T[]> {
 
 /** An object whose keys the user chooses, held against a named check. */
 export function map<T>(values: Schema<T>, keyCheck?: CheckName): Schema<Readonly<Record<string, T>>> {
-  const propertyNames = keyCheck === undefined ? {} : { propertyNames: { type: "string", check: keyCheck } };
-  return { type: "object", additionalProperties: values, ...propertyNames };
+  return { type: "object", additionalProperties: values, ...(keyCheck === undefined ? {} : { keyCheck }) };
 }
 
 /** An object with these fields and no others. */

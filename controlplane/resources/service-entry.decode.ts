@@ -59,7 +59,7 @@ function decodeResolution(raw: RawServiceEntry["resolution"], report: Report): R
   if (raw !== "DYNAMIC_DNS") return raw ?? "NONE";
   const message = "Headgate does not support DYNAMIC_DNS; use DNS, or NONE with a wildcard.";
   report.error("unsupported-field", ["spec", "resolution"], message);
-  return "DNS";
+  return "STATIC";
 }
 
 function decodeWorkload(raw: RawWorkload): WorkloadEndpoint {

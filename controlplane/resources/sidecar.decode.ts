@@ -60,7 +60,7 @@ function reportCatchAll(egress: readonly RawEgressListener[], report: Report): v
 }
 
 function decodeIngress(raw: RawIngressListener, path: FieldPath, report: Report): IngressListener {
-  if (report.sound([...path, "port"]) && !raw.port?.number) {
+  if (raw.port != null && report.sound([...path, "port"]) && !raw.port.number) {
     report.error("invalid-port", [...path, "port", "number"], "An ingress listener needs a port from 1 to 65535.");
   }
   reportIngressTls(raw, path, report);

@@ -1,6 +1,6 @@
 // Decodes a VirtualService and checks its parts against one another.
 import { decodeExportTo, listOf } from "./fields.js";
-import { hostsOverlap } from "./hosts.js";
+import { checkHostOrAddress, hostsOverlap } from "./hosts.js";
 import { decodeHttpRoute } from "./http-route.decode.js";
 import { decodeTcpRoute, decodeTlsRoute } from "./l4-route.decode.js";
 import type { Report } from "./report.js";
@@ -43,26 +43,29 @@ function reportDelegate(raw: RawVirtualService, report: Report): void {
 
 function reportHosts(hosts: readonly string[], raw: RawVirtualService, report: Report): void {
   const onMesh = (raw.gateways?.length ?? 0) === 0 || raw.gateways?.includes("mesh") === true;
-  const firsts = new Map<string, number>();
+  const earlier = new Map<string, number>();
   for (const [index, host] of hosts.entries()) {
     const at = [...SPEC, "hosts", index];
+    if (checkHostOrAddress(host) !== undefined) continue;
     if (host === "*" && onMesh) {
       report.error(
         "invalid-host",
         at,
         '"*" is for gateways only; name the hosts, or bind to gateways other than "mesh".',
       );
+      continue;
     }
-    const first = firsts.get(host.toLowerCase()) ?? indexOfOverlap(hosts, index);
-    if (first === undefined) firsts.set(host.toLowerCase(), index);
+    const first = findOverlap(earlier, host.toLowerCase());
+    if (first === undefined) earlier.set(host.toLowerCase(), index);
     else report.error("invalid-host", at, `${host} and ${hosts[first]} overlap; keep one of them.`);
   }
 }
 
-function indexOfOverlap(hosts: readonly string[], index: number): number | undefined {
-  if (hosts.length > MOST_HOSTS_COMPARED) return undefined;
-  const found = hosts.findIndex((other, position) => position < index && hostsOverlap(other, hosts[index] as string));
-  return found === -1 ? undefined : found;
+function findOverlap(earlier: ReadonlyMap<string, number>, host: string): number | undefined {
+  const equal = earlier.get(host);
+  if (equal !== undefined || earlier.size > MOST_HOSTS_COMPARED) return equal;
+  for (const [other, index] of earlier) if (hostsOverlap(other, host)) return index;
+  return undefined;
 }
 
 function reportMissingRules(raw: RawVirtualService, report: Report): void {

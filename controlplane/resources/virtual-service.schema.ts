@@ -27,7 +27,7 @@ export type RawStringMatch = Raw<typeof stringMatch>;
 const absenceMatch = struct({
   exact: works("core", text()),
   prefix: works("core", text()),
-  regex: works("core", text()),
+  regex: works("core", text("regexOrStar")),
 });
 
 const percent = struct({ value: works("core", number("percentage")) });
