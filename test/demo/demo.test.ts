@@ -83,7 +83,7 @@ describe("The running demo", () => {
   test("says so when its control plane ends, and ends too", { timeout: 90_000 }, async () => {
     const { demo } = await startDemo(await scope.directory());
     const processes = descendants(demo.pid);
-    const serve = processes.find((pid) => commandOf(pid).includes("\0serve\0"));
+    const serve = processes.find((pid) => /^[^\0]*node\0.*\0serve\0/.test(commandOf(pid)));
     process.kill(serve as number, "SIGKILL");
     expect(await demo.exited).toMatchObject({ code: 69 });
     expect(demo.stderr()).toContain("the control plane ended by itself");
