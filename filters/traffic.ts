@@ -2,6 +2,7 @@
 // only those that are needed do.
 import * as host from "./abi/host";
 import { resetScratch, scratch } from "./abi/memory";
+import { count } from "./abi/metrics";
 import { ascii } from "./abi/text";
 import { isExpired, strikes } from "./fault/draw";
 import * as paused from "./fault/paused";
@@ -11,8 +12,9 @@ import { record } from "./policy/image";
 import { DIGITS, findImage, keepImage, REFUSED, UNKNOWN } from "./policy/store";
 import * as tags from "./policy/tags";
 import { clearViews } from "./policy/work";
-import { chooseDestination } from "./rollout/choose";
+import { chooseByRollout, chooseByWeight } from "./rollout/choose";
 import { nextState, randomBits } from "./rollout/random";
+import * as telemetry from "./telemetry";
 
 const CONTINUE: u32 = 0;
 const STOP: u32 = 1;
@@ -22,6 +24,7 @@ const ROUTE_NAME_PROPERTY = "xds\0route_name";
 const METADATA_PROPERTY = "xds\0route_metadata\0typed_filter_metadata\0";
 const PATH = ":path";
 const ROUTE = "route";
+const SOURCE_ADDRESS = "source\0address";
 const CLEAR_ROUTE_CACHE = "clear_route_cache";
 const FAULT = "fault filter abort";
 const DETAILS = "headgate_fault_abort";
@@ -31,6 +34,7 @@ const imageProperty = ascii(METADATA_PROPERTY);
 ascii(tags.IMAGE_METADATA_KEY);
 const path = ascii(PATH);
 const route = ascii(ROUTE);
+const sourceAddress = ascii(SOURCE_ADDRESS);
 const clearRouteCache = ascii(CLEAR_ROUTE_CACHE);
 const faultBody = ascii(FAULT);
 const faultDetails = ascii(DETAILS);
@@ -46,7 +50,9 @@ export function proxy_on_memory_allocate(size: usize): usize {
 }
 
 export function proxy_on_vm_start(_context: u32, _size: u32): u32 {
+  resetScratch();
   randomState = host.randomSeed();
+  telemetry.openTelemetry();
   return 1;
 }
 
@@ -58,12 +64,12 @@ export function proxy_on_configure(context: u32, _size: u32): u32 {
 export function proxy_on_request_headers(context: u32, _count: u32, _endOfStream: u32): u32 {
   resetScratch();
   const image = currentImage();
-  if (image === UNKNOWN || image === REFUSED) return CONTINUE;
-  fillViews(image);
-  const clause = firstClause(image);
-  if (clause === tags.NONE) return CONTINUE;
-  const index = load<u32>(record(image, tags.SECTION_CLAUSES, clause, tags.CLAUSE_STRIDE), tags.CLAUSE_RULE);
-  const rule = record(image, tags.SECTION_RULES, index, tags.RULE_STRIDE);
+  if (image === UNKNOWN) return CONTINUE;
+  const rule = image === REFUSED ? 0 : matchingRule(image);
+  if (rule === 0) {
+    count(telemetry.undecided);
+    return CONTINUE;
+  }
   takeRoute(image, rule);
   const fault = load<i32>(rule, tags.RULE_FAULT);
   if (fault === tags.NONE) return CONTINUE;
@@ -99,7 +105,20 @@ function currentImage(): usize {
   const known = findImage(digits);
   if (known !== UNKNOWN) return known;
   if (!host.readProperty(imageProperty, METADATA_PROPERTY.length + tags.IMAGE_METADATA_KEY.length)) return UNKNOWN;
-  return keepImage(digits, host.resultPointer(), host.resultLength(), host.now());
+  const image = host.resultPointer();
+  const size = host.resultLength();
+  const kept = keepImage(digits, image, size, host.now());
+  count(kept === REFUSED ? telemetry.imagesRefused : telemetry.imagesLoaded);
+  return kept;
+}
+
+/** The first rule that matches the request, or 0. */
+function matchingRule(image: usize): usize {
+  fillViews(image);
+  const clause = firstClause(image);
+  if (clause === tags.NONE) return 0;
+  const index = load<u32>(record(image, tags.SECTION_CLAUSES, clause, tags.CLAUSE_STRIDE), tags.CLAUSE_RULE);
+  return record(image, tags.SECTION_RULES, index, tags.RULE_STRIDE);
 }
 
 function fillViews(image: usize): void {
@@ -114,12 +133,24 @@ function fillViews(image: usize): void {
 
 /** Makes Envoy route the request to one of the rule's destinations. */
 function takeRoute(image: usize, rule: usize): void {
-  const index = chooseDestination(image, rule, drawBits());
+  const index = load<u32>(rule, tags.RULE_DESTINATIONS) + chooseDestination(image, rule);
   const destination = record(image, tags.SECTION_DESTINATIONS, index, tags.DESTINATION_STRIDE);
   const chosen = record(image, tags.SECTION_ROUTES, load<u32>(destination, tags.DESTINATION_ROUTE), tags.ROUTE_STRIDE);
   const id = record(image, tags.SECTION_BYTES, load<u32>(chosen, tags.ROUTE_ID), 1);
   host.setFilterState(route, ROUTE.length, id, load<u32>(chosen, tags.ROUTE_ID_LENGTH));
   host.callForeign(clearRouteCache, CLEAR_ROUTE_CACHE.length);
+  telemetry.countDecision(image, destination);
+}
+
+function chooseDestination(image: usize, rule: usize): u32 {
+  const index = load<i32>(rule, tags.RULE_ROLLOUT);
+  if (index === tags.NONE) return chooseByWeight(image, rule, drawBits());
+  const rollout = record(image, tags.SECTION_ROLLOUTS, index, tags.ROLLOUT_STRIDE);
+  const now = load<u32>(rollout, tags.ROLLOUT_RAMP_COUNT) === 0 ? 0 : host.now() / NANOS_PER_MILLI;
+  const byAddress = load<u32>(rollout, tags.ROLLOUT_KEY) === tags.STICKY_SOURCE_ADDRESS;
+  const known = byAddress && host.readProperty(sourceAddress, SOURCE_ADDRESS.length);
+  const address = known ? host.resultPointer() : 0;
+  return chooseByRollout(image, rule, rollout, drawBits(), now, address, known ? host.resultLength() : 0);
 }
 
 function injectFault(context: u32, fault: usize): u32 {
@@ -137,13 +168,17 @@ function injectFault(context: u32, fault: usize): u32 {
   return STOP;
 }
 
-/** Holds the request until it is due; false when too many wait already. */
+/** Holds the request until it is due; false, and counted, when too many wait already. */
 function pause(context: u32, due: u64, status: u32, grpcStatus: i32): bool {
   const first = paused.pausedCount() === 0;
   if (!paused.addPaused(due, context, status, grpcStatus)) {
     forgetGone(context);
-    if (!paused.addPaused(due, context, status, grpcStatus)) return false;
+    if (!paused.addPaused(due, context, status, grpcStatus)) {
+      count(telemetry.delaysSkipped);
+      return false;
+    }
   }
+  count(telemetry.delaysInjected);
   if (first) {
     host.enterContext(root);
     host.setTickPeriod(1);
@@ -160,6 +195,7 @@ function forgetGone(context: u32): void {
 }
 
 function abort(status: u32, grpcStatus: i32): void {
+  count(telemetry.abortsInjected);
   host.sendLocalResponse(status, faultDetails, DETAILS.length, faultBody, FAULT.length, grpcStatus);
 }
 

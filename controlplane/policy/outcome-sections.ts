@@ -15,19 +15,16 @@ export function writeOutcomes(
   sections: Sections,
 ): (numbers: ReadonlyMap<Key, number>) => void {
   const routes = new Map<string, number>();
+  const labels = new Map<string, number>();
   const pending: { readonly key: Key; readonly destination: number }[] = [];
-  const routeIndex = (id: string): number => {
-    let index = routes.get(id);
-    if (index === undefined) {
-      const bytes = Buffer.from(id);
-      index = sections.routes.add(sections.bytes.add(bytes), bytes.length);
-      routes.set(id, index);
-    }
-    return index;
-  };
+  const routeIndex = (id: string): number =>
+    indexOf(routes, id, (bytes) => sections.routes.add(sections.bytes.add(bytes), bytes.length));
+  const labelIndex = (label: string): number =>
+    indexOf(labels, label, (bytes) => sections.labels.add(sections.bytes.add(bytes), bytes.length, murmur3(bytes)));
   for (const rule of rules) {
     const start = sections.destinations.count;
-    for (const { route, weight } of rule.destinations) sections.destinations.add(routeIndex(route), weight);
+    for (const { route, weight, label = route } of rule.destinations)
+      sections.destinations.add(routeIndex(route), weight, labelIndex(label));
     sections.rules.add(
       start,
       rule.destinations.length,
@@ -39,6 +36,15 @@ export function writeOutcomes(
   return (numbers) => {
     for (const { key, destination } of pending) sections.overrides.add(numbers.get(key) as number, destination);
   };
+}
+
+function indexOf(known: Map<string, number>, text: string, add: (bytes: Uint8Array) => number): number {
+  let index = known.get(text);
+  if (index === undefined) {
+    index = add(Buffer.from(text));
+    known.set(text, index);
+  }
+  return index;
 }
 
 function writeFault({ delay, abort, perTry, expiresAt }: PolicyFault, sections: Sections): number {

@@ -19,6 +19,11 @@ export interface PolicyDestination {
   readonly route: string;
   /** An integer, 0 or more. */
   readonly weight: number;
+  /**
+   * What the destination is called, for a subset its name: stickiness and the filter's counters go by it, so it should
+   * outlast changes of the route's details. The route id by default.
+   */
+  readonly label?: string;
 }
 
 export interface PolicyFault {

@@ -30,5 +30,6 @@ export function createSections() {
     ramps: new Records(tags.RAMP_STRIDE),
     weights: new Records(tags.WEIGHT_STRIDE),
     overrides: new Records(tags.OVERRIDE_STRIDE),
+    labels: new Records(tags.LABEL_STRIDE),
   };
 }

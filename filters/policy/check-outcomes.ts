@@ -8,16 +8,23 @@ export function checkOutcomes(image: usize): bool {
 }
 
 function checkRoutes(image: usize): bool {
-  const routes = section(image, tags.SECTION_ROUTES);
-  const count = sectionCount(image, tags.SECTION_ROUTES);
-  for (let i: u32 = 0; i < count; i++) {
-    const route = routes + i * tags.ROUTE_STRIDE;
+  const routes = sectionCount(image, tags.SECTION_ROUTES);
+  for (let i: u32 = 0; i < routes; i++) {
+    const route = record(image, tags.SECTION_ROUTES, i, tags.ROUTE_STRIDE);
     if (!isRun(image, tags.SECTION_BYTES, load<u32>(route, tags.ROUTE_ID), load<u32>(route, tags.ROUTE_ID_LENGTH)))
       return false;
   }
-  const destinations = section(image, tags.SECTION_DESTINATIONS);
-  for (let i: u32 = 0, end = sectionCount(image, tags.SECTION_DESTINATIONS); i < end; i++)
-    if (load<u32>(destinations + i * tags.DESTINATION_STRIDE, tags.DESTINATION_ROUTE) >= count) return false;
+  const labels = sectionCount(image, tags.SECTION_LABELS);
+  for (let i: u32 = 0; i < labels; i++) {
+    const label = record(image, tags.SECTION_LABELS, i, tags.LABEL_STRIDE);
+    if (!isRun(image, tags.SECTION_BYTES, load<u32>(label, tags.LABEL_TEXT), load<u32>(label, tags.LABEL_LENGTH)))
+      return false;
+  }
+  for (let i: u32 = 0, count = sectionCount(image, tags.SECTION_DESTINATIONS); i < count; i++) {
+    const destination = record(image, tags.SECTION_DESTINATIONS, i, tags.DESTINATION_STRIDE);
+    if (load<u32>(destination, tags.DESTINATION_ROUTE) >= routes) return false;
+    if (load<u32>(destination, tags.DESTINATION_LABEL) >= labels) return false;
+  }
   return true;
 }
 

@@ -33,6 +33,7 @@ const STRIDES = memory.data<i32>([
   tags.RAMP_STRIDE,
   tags.WEIGHT_STRIDE,
   tags.OVERRIDE_STRIDE,
+  tags.LABEL_STRIDE,
 ]);
 
 /** Whether size bytes at image are a whole and consistent image of this version. */

@@ -57,9 +57,10 @@ export const SECTION_ROLLOUTS = 19;
 export const SECTION_RAMPS = 20;
 export const SECTION_WEIGHTS = 21;
 export const SECTION_OVERRIDES = 22;
-export const SECTION_COUNT = 23;
+export const SECTION_LABELS = 23;
+export const SECTION_COUNT = 24;
 /** HEADER_DIRECTORY + 8 * SECTION_COUNT. */
-export const HEADER_SIZE = 236;
+export const HEADER_SIZE = 244;
 
 // The inputs of a request that need no name have fixed slots; the others are named headers and query parameters.
 export const SLOT_PATH = 0;
@@ -188,12 +189,19 @@ export const RULE_STRIDE = 20;
 
 export const DESTINATION_ROUTE = 0;
 export const DESTINATION_WEIGHT = 4;
-export const DESTINATION_STRIDE = 8;
+export const DESTINATION_LABEL = 8;
+export const DESTINATION_STRIDE = 12;
 
 // ROUTES: the distinct route ids, in BYTES.
 export const ROUTE_ID = 0;
 export const ROUTE_ID_LENGTH = 4;
 export const ROUTE_STRIDE = 8;
+
+// LABELS: the distinct labels of destinations, in BYTES, and the MurmurHash3 of each.
+export const LABEL_TEXT = 0;
+export const LABEL_LENGTH = 4;
+export const LABEL_HASH = 8;
+export const LABEL_STRIDE = 12;
 
 // FAULTS. Odds are in millionths: 1,000,000 is always.
 export const ODDS_ALWAYS = 1000000;

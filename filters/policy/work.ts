@@ -1,6 +1,6 @@
 // The area behind a loaded image that the filter writes to: what this request holds in each slot, and metric ids.
 import { imageSize, sectionCount } from "./image";
-import { SECTION_ROUTES, SECTION_SLOTS } from "./tags";
+import { SECTION_LABELS, SECTION_SLOTS } from "./tags";
 
 // A view: where the slot's value lies (0: absent), its length, and the keys it was found to be.
 export const VIEW_POINTER = 0;
@@ -11,7 +11,7 @@ const VIEW_STRIDE = 16;
 
 /** Bytes of the work area; it is zero when the image is loaded. */
 export function workSize(image: usize): usize {
-  return 4 + sectionCount(image, SECTION_SLOTS) * (VIEW_STRIDE + 4) + sectionCount(image, SECTION_ROUTES) * 4;
+  return 4 + sectionCount(image, SECTION_SLOTS) * (VIEW_STRIDE + 4) + sectionCount(image, SECTION_LABELS) * 4;
 }
 
 export function viewOf(image: usize, slot: u32): usize {
@@ -50,9 +50,9 @@ export function clearViews(image: usize): void {
   store<u32>(image + imageSize(image), 0);
 }
 
-/** Where the metric id of a route's counter is kept; 0 while it has none. */
-export function metricOf(image: usize, route: u32): usize {
-  return filled(image) + 4 * (sectionCount(image, SECTION_SLOTS) + route);
+/** Where the metric id of a label's counter is kept; 0 while it has none. */
+export function metricOf(image: usize, label: u32): usize {
+  return filled(image) + 4 * (sectionCount(image, SECTION_SLOTS) + label);
 }
 
 function views(image: usize): usize {
