@@ -96,11 +96,13 @@ async function tryAll(mesh: Mesh, policies: string, io: CommandIo): Promise<numb
 async function runOn(mesh: Mesh, policies: string, io: CommandIo): Promise<number> {
   const fromHere = relative(io.cwd, policies);
   io.stdout.write(welcome(mesh, fromHere.startsWith("..") ? policies : fromHere));
+  const over = new AbortController();
+  const either = AbortSignal.any([io.signal, over.signal]);
   const ended = mesh.controlPlane.exited.then(() => "ended" as const);
-  const followed = followChanges(mesh, (line) => io.stdout.write(`${line}\n`), io.signal).then(
-    () => "stopped" as const,
-  );
-  if ((await Promise.race([ended, followed])) === "stopped") {
+  const followed = followChanges(mesh, (line) => io.stdout.write(`${line}\n`), either).then(() => "stopped" as const);
+  const outcome = await Promise.race([ended, followed]);
+  over.abort();
+  if (outcome === "stopped") {
     io.stdout.write("\nStopping.\n");
     return exitCode.ok;
   }
