@@ -65,6 +65,7 @@ const TEXT_CHECKS = {
   serverProtocol: checkServerProtocol,
   portProtocol: checkPortProtocol,
   cipherSuite: checkCipherSuite,
+  timestamp: checkTimestamp,
 } satisfies Record<string, (value: string) => Fault | undefined>;
 
 const NUMBER_CHECKS = {
@@ -89,6 +90,14 @@ export function runCheck(name: CheckName, value: string | number): Fault | undef
   if (typeof value === "string")
     return (TEXT_CHECKS as Record<string, (value: string) => Fault | undefined>)[name]?.(value);
   return (NUMBER_CHECKS as Record<string, (value: number) => Fault | undefined>)[name]?.(value);
+}
+
+const RFC_3339 = /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/;
+
+function checkTimestamp(value: string): Fault | undefined {
+  return RFC_3339.test(value) && !Number.isNaN(Date.parse(value))
+    ? undefined
+    : fault("invalid-value", `"${value}" is no time; write it as in 2030-01-31T12:00:00Z.`);
 }
 
 function checkWholeSeconds(value: string): Fault | undefined {

@@ -17,6 +17,8 @@ import { decodeServiceEntry, decodeWorkloadEntry } from "./service-entry.decode.
 import { serviceEntrySchema, workloadEntrySchema } from "./service-entry.schema.js";
 import { decodeSidecar } from "./sidecar.decode.js";
 import { sidecarSchema } from "./sidecar.schema.js";
+import { decodeStagedRollout } from "./staged-rollout.decode.js";
+import { stagedRolloutSchema } from "./staged-rollout.schema.js";
 import type { Violation } from "./violation.js";
 import type { Identity } from "./violation-at.js";
 import { decodeVirtualService } from "./virtual-service.decode.js";
@@ -45,6 +47,7 @@ const DECODERS: Readonly<Record<Kind, Decoder>> = {
   ServiceEntry: istio(serviceEntrySchema, decodeServiceEntry),
   WorkloadEntry: istio(workloadEntrySchema, decodeWorkloadEntry),
   Sidecar: istio(sidecarSchema, decodeSidecar),
+  StagedRollout: strict(["headgate.dev/v1alpha1"], stagedRolloutSchema, decodeStagedRollout),
   Service: kubernetes("v1", serviceSchema, (raw, _, report) => decodeService(raw, report)),
   EndpointSlice: kubernetes("discovery.k8s.io/v1", endpointSliceSchema, decodeEndpointSlice),
   Pod: kubernetes("v1", podSchema, decodePod),
@@ -137,9 +140,17 @@ function reportUnknownKind(apiVersion: string, kind: string, decoder: Decoder | 
 }
 
 function istio<S>(spec: Schema<S>, decode: (raw: S, report: Report) => unknown): Decoder {
+  return strict(ISTIO, spec, decode);
+}
+
+function strict<S>(
+  apiVersions: readonly string[],
+  spec: Schema<S>,
+  decode: (raw: S, report: Report) => unknown,
+): Decoder {
   const schema = object({ metadata: strictMetadataSchema, spec, status: ANYTHING }, ["spec"], false);
   return {
-    apiVersions: ISTIO,
+    apiVersions,
     check: schemaCheck(schema),
     decode: (value: { readonly spec?: S | null }, _, report) =>
       value.spec == null ? undefined : decode(value.spec, report),

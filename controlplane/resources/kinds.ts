@@ -4,6 +4,7 @@ import type { Gateway } from "./gateway.js";
 import type { EndpointSlice, Pod, Secret, Service } from "./kubernetes.js";
 import type { ServiceEntry, WorkloadEntry } from "./service-entry.js";
 import type { Sidecar } from "./sidecar.js";
+import type { StagedRollout } from "./staged-rollout.js";
 import type { VirtualService } from "./virtual-service.js";
 
 export type AnyResource =
@@ -13,6 +14,7 @@ export type AnyResource =
   | ServiceEntry
   | WorkloadEntry
   | Sidecar
+  | StagedRollout
   | Service
   | EndpointSlice
   | Pod

@@ -189,12 +189,12 @@ function withValueAt(root: unknown, path: FieldPath, value: unknown): unknown {
   return root;
 }
 
+/** Says what a value is and never what is in it: it may be a secret's. */
 function describe(value: unknown): string {
   if (value === null) return "Nothing";
   if (Array.isArray(value)) return "A list";
   if (typeof value === "object") return "An object";
-  if (typeof value === "string") return `The string ${quote(value)}`;
-  return `The value ${String(value)}`;
+  return `A ${typeof value}`;
 }
 
 function quotingHint(expected: TypeName, value: unknown): string {

@@ -99,7 +99,7 @@ class YamlReader {
 
   private readDocument(document: Document.Parsed): void {
     for (const { pos, message } of document.errors.slice(0, YAML_LIMITS.errors)) {
-      this.report("yaml-syntax", pos[0], `${message}.`);
+      this.report("yaml-syntax", pos[0], wordError(message));
     }
     if (document.errors.length > 0) return;
     try {
@@ -117,4 +117,9 @@ class YamlReader {
   private report(code: "yaml-limit" | "yaml-syntax", offset: number, message: string): void {
     this.violations.push(makeViolation(code, "error", [], message, positionAt(this.file, this.lineStarts, offset), {}));
   }
+}
+
+/** The parser's messages, without the text that some of them show: it may be a secret's. */
+function wordError(message: string): string {
+  return `${message.replace(/(YAML (?:stream|document)|extra characters): .*$/s, "$1")}.`;
 }

@@ -121,6 +121,21 @@ describe("mistakes", () => {
     expect(faults("a: &x [*x]\n")).toEqual(["yaml-syntax@1:8"]);
   });
 
+  test("no message shows the text that is wrong, which may be a secret's", () => {
+    for (const text of [
+      "a: b\n]marker",
+      "a: |marker\n b\n",
+      "a: {b: marker]\n",
+      'a: "marker\n',
+      "a: b: marker\n",
+      "@marker",
+    ]) {
+      const { violations } = parseYaml(text, "f.yaml");
+      expect(violations.length, text).toBeGreaterThan(0);
+      expect(JSON.stringify(violations)).not.toContain("marker");
+    }
+  });
+
   test("a flood of faults in one document is cut short", () => {
     const { violations } = parseYaml("]".repeat(10_000), "f.yaml");
     expect(violations.length).toBeGreaterThan(0);
