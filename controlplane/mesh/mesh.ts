@@ -3,12 +3,14 @@ import type { Gateway } from "../resources/gateway.js";
 import type { AnyResource } from "../resources/kinds.js";
 import type { Secret } from "../resources/kubernetes.js";
 import type { Sidecar } from "../resources/sidecar.js";
+import type { StagedRollout } from "../resources/staged-rollout.js";
 import type { Violation } from "../resources/violation.js";
 import type { VirtualService } from "../resources/virtual-service.js";
 import { analyze } from "./analysis.js";
 import { resolveDelegates } from "./delegates.js";
 import { type DestinationRuleIndex, indexDestinationRules } from "./destination-rules.js";
 import { kubernetesServices } from "./kubernetes-service.js";
+import { analyzeRollouts, rolloutKey } from "./rollouts.js";
 import type { MeshService } from "./service.js";
 import { serviceEntryServices } from "./service-entry-service.js";
 import { indexWorkloads, push, type Workloads } from "./workloads.js";
@@ -33,6 +35,8 @@ export interface Mesh {
   readonly gateways: ReadonlyMap<string, Gateway>;
   /** Of each namespace, oldest first. */
   readonly sidecars: ReadonlyMap<string, readonly Sidecar[]>;
+  /** By rolloutKey; the oldest for each route. */
+  readonly rollouts: ReadonlyMap<string, StagedRollout>;
   /** By namespace/name. */
   readonly secrets: ReadonlyMap<string, Secret>;
   readonly workloads: Workloads;
@@ -54,6 +58,8 @@ export function buildMesh(resources: Iterable<AnyResource>, options: MeshOptions
   const { roots, violations } = resolveDelegates(ofKind(all, "VirtualService"));
   const sidecars = new Map<string, Sidecar[]>();
   for (const sidecar of ofKind(all, "Sidecar")) push(sidecars, sidecar.meta.namespace, sidecar);
+  // Oldest last, so that it is the one that stays in the map.
+  const rollouts = ofKind(all, "StagedRollout").reverse();
   const mesh: Mesh = {
     options,
     services,
@@ -64,13 +70,14 @@ export function buildMesh(resources: Iterable<AnyResource>, options: MeshOptions
     destinationRules: indexDestinationRules(ofKind(all, "DestinationRule"), options.rootNamespace),
     gateways: new Map(ofKind(all, "Gateway").map((gateway) => [nameOf(gateway), gateway])),
     sidecars,
+    rollouts: new Map(rollouts.map((rollout) => [rolloutKey(rollout.meta.namespace, rollout.spec), rollout])),
     secrets: new Map(ofKind(all, "Secret").map((secret) => [nameOf(secret), secret])),
     workloads,
     violations: [],
   };
   return Object.freeze({
     ...mesh,
-    violations: [...violations, ...analyze(mesh)],
+    violations: [...violations, ...analyze(mesh), ...analyzeRollouts(mesh, ofKind(all, "StagedRollout"))],
   });
 }
 

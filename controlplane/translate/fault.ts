@@ -2,11 +2,20 @@
 import type { PolicyFault } from "../policy/rule.js";
 import type { HttpRoute, VirtualService } from "../resources/virtual-service.js";
 
-export function ruleFault(rule: HttpRoute, _owner: VirtualService): PolicyFault | undefined {
+/** "try" draws the fault for every try, so that retries can be tested; otherwise it is drawn once a request. */
+const DRAW_ANNOTATION = "headgate.dev/fault-draw";
+/** The time, as in 2030-01-31T12:00:00Z, from which on faults are no longer injected. */
+const EXPIRES_ANNOTATION = "headgate.dev/fault-expires";
+
+export function ruleFault(rule: HttpRoute, owner: VirtualService): PolicyFault | undefined {
   if (!rule.fault) return undefined;
   const { delay, abort } = rule.fault;
+  const { annotations } = owner.meta;
+  const expiresAt = Date.parse(annotations[EXPIRES_ANNOTATION] ?? "");
   return {
     ...(delay ? { delay: { millis: delay.fixedDelayMs, percentage: delay.percentage } } : {}),
     ...(abort ? { abort } : {}),
+    ...(annotations[DRAW_ANNOTATION] === "try" ? { perTry: true } : {}),
+    ...(Number.isNaN(expiresAt) ? {} : { expiresAt }),
   };
 }

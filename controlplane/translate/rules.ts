@@ -3,12 +3,14 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
 import { type Route, RouteSchema } from "../gen/envoy/config/route/v3/route_components_pb.js";
 import { CorsPolicySchema } from "../gen/envoy/extensions/filters/http/cors/v3/cors_pb.js";
+import { destinationLabel } from "../mesh/rollouts.js";
 import type { PolicyDestination, PolicyRule } from "../policy/rule.js";
 import type { HttpMatch, HttpRoute, HttpRouteDestination, VirtualService } from "../resources/virtual-service.js";
 import { type Context, resolveDestination, targetSettings } from "./context.js";
 import { ruleFault } from "./fault.js";
 import { applyHeaderOperations, authorityOf } from "./header-operations.js";
 import { contentHash, pack } from "./resource.js";
+import { ruleRollout } from "./rollout.js";
 import {
   anyPath,
   dependsOnAlternative,
@@ -64,7 +66,8 @@ export function buildHostRules(governing: readonly GoverningRules[], context: Co
     for (const { matches, matchIndexes } of rulesAt(rule, virtualService, site, context)) {
       const destinations = buildDestinations(rule, matches[0], virtualService, site, context, routes);
       const fault = ruleFault(rule, virtualService);
-      policy.push({ matches, destinations, ...(fault ? { fault } : {}) });
+      const rollout = ruleRollout(rule, virtualService, context);
+      policy.push({ matches, destinations, ...(fault ? { fault } : {}), ...(rollout ? { rollout } : {}) });
       sources.push({ virtualService, httpIndex, matchIndexes });
       if (matches.length === 0) return { policy, sources, routes };
     }
@@ -111,9 +114,12 @@ function buildDestinations(
   if (rule.redirect) return single(redirectRoute(name, rule.redirect, match, site.port));
   if (rule.directResponse) return single(directResponseRoute(name, rule.directResponse));
   const only = rule.route.length === 1;
+  const labels = rule.route.map(destinationLabel);
+  const distinct = new Set(labels).size === labels.length;
   return rule.route.map((destination) => ({
     route: register(routes, destinationRoute(rule, destination, match, owner, site, context)),
     weight: only ? 1 : destination.weight,
+    ...(distinct ? { label: destinationLabel(destination) } : {}),
   }));
 }
 

@@ -32,6 +32,7 @@ import { decodeObject } from "../../controlplane/resources/decode.js";
 import { parseYaml } from "../../controlplane/sources/yaml.js";
 import type { EnvoyResource } from "../../controlplane/translate/resource.js";
 import { translate } from "../../controlplane/translate/translate.js";
+import { ROUTE_NAME_PREFIX } from "../../filters/policy/tags.js";
 
 const registry = createRegistry(
   BytesValueSchema,
@@ -89,7 +90,7 @@ export function readGoldenCase(path: string): GoldenCase {
 /** Stands for the module, which would fill the page. */
 const NO_MODULE = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
 
-/** What the proxy gets, by type and name; compiled policies are shown by their size alone. */
+/** What the proxy gets, by type and name; compiled policies are left out. */
 export function golden({ mesh, proxy, violations }: GoldenCase): string {
   const resources = translate(mesh, proxy, { trafficFilter: { wasm: NO_MODULE } });
   const shown = resources.map((resource) => readable(resource)).sort(byTypeAndName);
@@ -111,6 +112,7 @@ function readable(resource: EnvoyResource): { type: string; name: string; resour
 
 function withoutImages(value: JsonValue): JsonValue {
   if (Array.isArray(value)) return value.map(withoutImages);
+  if (typeof value === "string" && value.startsWith(ROUTE_NAME_PREFIX)) return `${ROUTE_NAME_PREFIX}(hash)`;
   if (typeof value !== "object" || value === null) return value;
   const image = value["headgate.image"];
   if (image) return { "headgate.image": "(the compiled policy)" };
