@@ -49,6 +49,11 @@ export class DirectoryFiles {
     return this.rootFault === undefined ? [...this.unreadable.values()] : [this.rootFault];
   }
 
+  /** Whether the root could not be read when it was last looked at. */
+  get isLost(): boolean {
+    return this.rootFault !== undefined;
+  }
+
   /** After how many milliseconds the last look must be repeated; undefined when it left no doubt. */
   get lookAgainMs(): number | undefined {
     return this.nextLookMs;

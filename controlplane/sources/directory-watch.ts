@@ -1,6 +1,6 @@
 // Tells of what happens in a tree of directories, by one watch a directory.
 import { type FSWatcher, watch } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 
 /** Something at this path may have been made, changed or removed; undefined when it is not known what. */
 export type OnEvent = (path: string | undefined) => void;
@@ -38,8 +38,12 @@ export class DirectoryWatch {
 
   private add(path: string, identity: string): boolean {
     try {
-      const watcher = watch(path, (_, name) => this.onEvent(name === null ? undefined : join(path, name)));
-      watcher.on("error", () => this.remove(path, watcher));
+      const watcher = watch(path, (_, name) => {
+        // A directory that is removed or moved away says so by its own name, and its watch is dead.
+        if (name === basename(path)) this.drop(path, watcher);
+        else this.onEvent(name === null ? undefined : join(path, name));
+      });
+      watcher.on("error", () => this.drop(path, watcher));
       this.watches.set(path, { identity, watcher });
       return true;
     } catch {
@@ -47,7 +51,8 @@ export class DirectoryWatch {
     }
   }
 
-  private remove(path: string, watcher: FSWatcher): void {
+  /** Forgets a watch; the source looks at everything and watches the directory anew if there is one. */
+  private drop(path: string, watcher: FSWatcher): void {
     watcher.close();
     if (this.watches.get(path)?.watcher === watcher) this.watches.delete(path);
     this.onEvent(undefined);

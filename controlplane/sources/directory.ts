@@ -1,5 +1,5 @@
 // The source that reads a directory of YAML files and follows their changes while people and programs edit them.
-import { basename, dirname } from "node:path";
+import { basename } from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { assemble } from "./assembly.js";
 import { DirectoryFiles } from "./directory-files.js";
@@ -24,6 +24,8 @@ export interface DirectorySourceOptions {
 
 /** Looking at everything takes at most one part in this many of the time. */
 const POLL_SHARE = 20;
+/** How often a directory that has vanished is looked for, in milliseconds. */
+const LOST_POLL_MS = 200;
 
 /** Reads the .yaml, .yml and .json files in and below a directory. Of several objects with one key that of the first path is served. */
 export function createDirectorySource(options: DirectorySourceOptions): Source {
@@ -70,9 +72,8 @@ class DirectorySource implements Source {
 
   private notice(path: string | undefined): void {
     const name = path === undefined ? "" : basename(path);
-    // A directory that is itself removed says so by its own name; a mounted ConfigMap is swapped by its link ..data.
-    const isWholesale = path === undefined || name === basename(dirname(path)) || name.startsWith("..");
-    if (isWholesale) this.everythingTouched = true;
+    // A mounted ConfigMap is swapped by its link ..data.
+    if (path === undefined || name.startsWith("..")) this.everythingTouched = true;
     else if (name.startsWith(".")) return;
     else this.touched.add(path);
     this.schedule.event();
@@ -96,7 +97,9 @@ class DirectorySource implements Source {
     const start = performance.now();
     await this.files.lookAtAll();
     const end = performance.now();
-    this.pollAt = end + Math.max(this.options.pollMs ?? 2_000, (end - start) * POLL_SHARE);
+    const { pollMs = 2_000 } = this.options;
+    this.pollAt =
+      end + (this.files.isLost ? Math.min(pollMs, LOST_POLL_MS) : Math.max(pollMs, (end - start) * POLL_SHARE));
   }
 
   private planNextPass(): void {
