@@ -62,18 +62,16 @@ export class Answers {
     this.#waitUntil = waitUntil;
   }
 
-  /** The response that the nonce answers, the first time that it does. */
+  /** The response that the nonce answers, the first time that it does. Answers to those before it no longer come. */
   take(nonce: string): Unanswered | undefined {
     const response = this.#unanswered.get(nonce);
     if (response === undefined) return undefined;
-    this.#unanswered.delete(nonce);
+    for (const sent of this.#unanswered.keys()) {
+      this.#unanswered.delete(sent);
+      if (sent === nonce) break;
+    }
     this.#mute = false;
     return response;
-  }
-
-  /** Responses before the last are superseded: their answers can no longer come. */
-  supersede(): void {
-    this.#unanswered.clear();
   }
 
   /** An acknowledgement clears the error if it is for one of the resources that may have caused it. */

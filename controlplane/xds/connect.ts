@@ -31,7 +31,8 @@ export type Admission =
 
 /**
  * Decides on a stream before any work is done for it: under which key its snapshots lie in the cache, or with which
- * status it ends. Called for each stream; a proxy may have two for a while, when it restarts hot or reconnects.
+ * status it ends. Called for each stream; a proxy may have two for a while, when it restarts hot or reconnects. What it
+ * does for the key (publishing a first snapshot) it must do last: an onDisconnect for the key may come while it waits.
  */
 export type OnConnect = (node: NodeIdentity, peer: Peer, metadata: Metadata) => Admission | Promise<Admission>;
 

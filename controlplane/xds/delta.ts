@@ -19,6 +19,7 @@ export const delta: Protocol<DeltaDiscoveryRequest> = {
     ...request.resourceNamesUnsubscribe,
     ...Object.keys(request.initialResourceVersions),
   ],
+  wanted: (request) => request.resourceNamesSubscribe,
 
   subscribe(subscription, request, { first, resources, generation, awaited }) {
     const { resourceNamesSubscribe: added, resourceNamesUnsubscribe: removed } = request;

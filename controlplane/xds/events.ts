@@ -25,7 +25,10 @@ export type AdsEvent =
       readonly error: unknown;
     }
   | {
-      /** All of the newest snapshot that the stream is subscribed to was sent and answered, be it by a rejection. */
+      /**
+       * All that the newest snapshot adds and changes was sent and answered, be it by a rejection. Comes again when
+       * what nothing refers to any more was removed, and after whatever else the client asked for.
+       */
       readonly type: "delivered";
       readonly key: string;
     }

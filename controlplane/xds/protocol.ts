@@ -41,8 +41,10 @@ export interface Protocol<Request extends AnyRequest> {
   isStale(subscription: Subscription, request: Request): boolean;
   /** Applies what the request says of names. */
   subscribe(subscription: Subscription, request: Request, context: SubscribeContext): void;
-  /** All names that the request brings, for limits. */
+  /** All names that the request brings. */
   names(request: Request): readonly string[];
+  /** Those that the client will be subscribed to. */
+  wanted(request: Request): readonly string[];
   /**
    * Takes what is due out of the subscription. Removals go along when their generation is at most `ripe`. Undefined
    * when there is nothing to say. About `maxBytes` large at most, where the variant can leave the rest for later.

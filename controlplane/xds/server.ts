@@ -176,9 +176,16 @@ class GrpcAdsServer implements AdsServer, StreamHost {
     this.#streams.delete(stream);
     const { key } = stream;
     const last = stream.status();
-    if (key === undefined || last === undefined || [...this.#streams].some((other) => other.key === key)) return;
+    if (key === undefined || last === undefined || this.#isConnected(key)) return;
     this.#departed.add({ ...last, disconnectedAt: this.clock.now() });
-    this.#options.onDisconnect?.(key);
+    // A stream that was admitted at this very moment is opened before this comes.
+    setImmediate(() => {
+      if (!this.#isConnected(key)) this.#options.onDisconnect?.(key);
+    });
+  }
+
+  #isConnected(key: string): boolean {
+    return [...this.#streams].some((stream) => stream.key === key);
   }
 
   #serve<Request extends AnyRequest>(call: AdsCall, protocol: Protocol<Request>): void {

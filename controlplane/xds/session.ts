@@ -2,13 +2,14 @@
 import type { Rejection } from "./answers.js";
 import { resourcesOf, versionOf } from "./difference.js";
 import { Expectations } from "./expectations.js";
+import { type Refusal, type RequestLimits, refuse } from "./limits.js";
 import { type Dependents, isKnown, type PushOrder, rank } from "./order.js";
 import type { AnyRequest, Content, Protocol, Response } from "./protocol.js";
 import type { Snapshot, TypeUrl, XdsResource } from "./snapshot.js";
 import type { TypeStatus } from "./status.js";
 import { Subscription } from "./subscription.js";
 
-export interface SessionOptions {
+export interface SessionOptions extends RequestLimits {
   readonly order: PushOrder;
   readonly dependents: Dependents;
   /** Snapshots are taken over after so many milliseconds without another one, */
@@ -21,17 +22,6 @@ export interface SessionOptions {
   readonly removalDelayMillis: number;
   /** About the largest response, where a change can be spread over several. */
   readonly maxResponseBytes: number;
-  readonly maxTypes: number;
-  /** Names on one stream, of all types together. */
-  readonly maxNames: number;
-  /** Of a resource name or type URL, in UTF-16 units. */
-  readonly maxNameLength: number;
-}
-
-/** Why a request ends its stream. */
-export interface Refusal {
-  readonly code: "INVALID_ARGUMENT" | "RESOURCE_EXHAUSTED";
-  readonly message: string;
 }
 
 /** A response was acknowledged, or rejected. */
@@ -82,7 +72,7 @@ export class Session<Request extends AnyRequest> {
   }
 
   receive(request: Request, now: number): { readonly refusal: Refusal } | { readonly answer: Answer } | undefined {
-    const refusal = this.#check(request);
+    const refusal = refuse(this.protocol, request, this.#subscriptions, this.options);
     if (refusal !== undefined) return { refusal };
     const known = this.#subscriptions.get(request.typeUrl);
     if (known !== undefined && this.protocol.isStale(known, request)) return undefined;
@@ -148,32 +138,10 @@ export class Session<Request extends AnyRequest> {
     };
   }
 
-  #check(request: Request): Refusal | undefined {
-    const { maxTypes, maxNames, maxNameLength } = this.options;
-    const names = this.protocol.names(request);
-    const tooLong = (text: string) => text.length > maxNameLength;
-    if (request.typeUrl === "") return { code: "INVALID_ARGUMENT", message: "a request needs a type URL" };
-    if (names.includes("")) return { code: "INVALID_ARGUMENT", message: "a resource name is empty" };
-    if (tooLong(request.typeUrl) || names.some(tooLong)) {
-      return { code: "INVALID_ARGUMENT", message: `a name is longer than ${maxNameLength}` };
-    }
-    if (!this.#subscriptions.has(request.typeUrl) && this.#subscriptions.size >= maxTypes) {
-      return { code: "RESOURCE_EXHAUSTED", message: `more than ${maxTypes} resource types` };
-    }
-    let total = names.length;
-    for (const subscription of this.#subscriptions.values()) {
-      const isReplaced = this.protocol.name === "sotw" && subscription.typeUrl === request.typeUrl;
-      if (!isReplaced) total += subscription.names.size;
-    }
-    if (total > maxNames) return { code: "RESOURCE_EXHAUSTED", message: `more than ${maxNames} resource names` };
-    return undefined;
-  }
-
   #settle(subscription: Subscription, request: Request, now: number): Answer | undefined {
     const { typeUrl, answers } = subscription;
     const response = answers.take(request.responseNonce);
     if (response === undefined) return undefined;
-    if (this.protocol.name === "sotw") answers.supersede();
     const answer = { typeUrl, nonce: request.responseNonce, version: response.version };
     if (request.errorDetail === undefined) {
       answers.acknowledge(response);

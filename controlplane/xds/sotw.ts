@@ -16,6 +16,7 @@ export const sotw: Protocol<DiscoveryRequest> = {
   decode: (bytes) => fromBinary(DiscoveryRequestSchema, bytes),
   isStale: (subscription, request) => request.responseNonce !== subscription.answers.nonce,
   names: (request) => request.resourceNames,
+  wanted: (request) => request.resourceNames,
 
   subscribe(subscription, request, { resources, generation }) {
     const wanted = new Set(request.resourceNames);

@@ -112,7 +112,29 @@ test("onDisconnect comes when the last stream of a proxy has ended", async () =>
   expect(gone.filter((key) => key === "proxy")).toEqual([]);
   streams[1]?.cancel();
   await expect.poll(disconnects).toBe(2);
+  await fence();
   expect(gone.filter((key) => key === "proxy")).toEqual(["proxy"]);
+});
+
+test("a proxy that comes back at the moment it goes is not told to have gone", async () => {
+  const gone: string[] = [];
+  const { cache, open, fence } = await stage({
+    onConnect: async ({ id }) => ({ key: id }),
+    onDisconnect: (key) => gone.push(key),
+  });
+  cache.set("proxy", snapshot({ [CLUSTER]: { a: "1" } }));
+  let stream = open("delta");
+  stream.subscribe(CLUSTER);
+  await stream.accept();
+  for (let round = 0; round < 20; round++) {
+    const next = open("delta");
+    next.subscribe(CLUSTER);
+    stream.cancel();
+    await next.accept();
+    stream = next;
+  }
+  await fence();
+  expect(gone.filter((key) => key === "proxy")).toEqual([]);
 });
 
 test("plaintext is served on loopback only", async () => {
@@ -140,10 +162,11 @@ test("with TLS the hook sees the client's certificate, and clients without one a
   const address = await server.listen("0.0.0.0:0");
   onTestFinished(() => server.close());
   const target = address.replace("0.0.0.0", "127.0.0.1");
+  const named = { "grpc.ssl_target_name_override": "localhost", "grpc.default_authority": "localhost" };
   const own = await ca.issue("CN=proxy");
 
-  const anonymous = new Client(target, credentials.createSsl(ca.certificate));
-  const known = new Client(target, credentials.createSsl(ca.certificate, own.key, own.certificate));
+  const anonymous = new Client(target, credentials.createSsl(ca.certificate), named);
+  const known = new Client(target, credentials.createSsl(ca.certificate, own.key, own.certificate), named);
   onTestFinished(() => {
     anonymous.close();
     known.close();
@@ -181,7 +204,7 @@ async function authority() {
         publicKey: keys.publicKey,
         signingKey: caKeys.privateKey,
         signingAlgorithm: algorithm,
-        extensions: [new SubjectAlternativeNameExtension([{ type: "ip", value: "127.0.0.1" }])],
+        extensions: [new SubjectAlternativeNameExtension([{ type: "dns", value: "localhost" }])],
         ...validity,
       });
       const pkcs8 = Buffer.from(await webcrypto.subtle.exportKey("pkcs8", keys.privateKey)).toString("base64");

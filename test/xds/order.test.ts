@@ -133,7 +133,7 @@ describe.each(["delta", "sotw"] as const)("%s", (variant) => {
     expect((await stream.accept("r")).resources).toEqual(["r@2"]);
   });
 
-  test("a client that never answers delays itself until answerMillis have passed, and not again", async () => {
+  test("a client that does not answer delays itself until answerMillis have passed, and not again until it answers", async () => {
     const at = await stage({ answerMillis: 500 });
     at.cache.set("proxy", snapshot({ [CLUSTER]: { a: "1" }, [ROUTES]: { r: "1" } }));
     const stream = await connected(at, { [CLUSTER]: [], [ROUTES]: ["r"] });
@@ -151,11 +151,19 @@ describe.each(["delta", "sotw"] as const)("%s", (variant) => {
     expect((await stream.accept("r")).resources).toEqual(["r@2"]);
     await at.fence();
     at.cache.set("proxy", snapshot({ [CLUSTER]: { a: "3" }, [ROUTES]: { r: "3" } }));
-    expect((await stream.receive()).resources).toEqual(["a@3"]);
-    expect((await stream.receive()).resources).toEqual(["r@3"]);
+    const unanswered = await stream.receive();
+    expect(unanswered.resources).toEqual(["a@3"]);
+    expect((await stream.accept("r")).resources).toEqual(["r@3"]);
+    stream.ack(unanswered);
+    await at.fence();
+    at.cache.set("proxy", snapshot({ [CLUSTER]: { a: "4" }, [ROUTES]: { r: "4" } }));
+    const clusters = await stream.receive();
+    await expectSilence(at, stream);
+    stream.ack(clusters);
+    expect((await stream.accept("r")).resources).toEqual(["r@4"]);
   });
 
-  test("routes wait for the endpoints of a new cluster, which the client has not even asked for yet", async () => {
+  test("routes wait for the endpoints of a new cluster that the client has not asked for yet, once in vain", async () => {
     const at = await stage({ answerMillis: 500 });
     const before = { [CLUSTER]: { a: "1" }, [ENDPOINTS]: { a: "1" }, [ROUTES]: { r: "1" } };
     at.cache.set("proxy", snapshot(before));
@@ -170,6 +178,10 @@ describe.each(["delta", "sotw"] as const)("%s", (variant) => {
     await expectSilence(at, stream);
     at.clock.advance(1);
     expect((await stream.accept("r")).resources).toEqual(["r@2"]);
+    const more = { a: "1", b: "1", c: "1" };
+    at.cache.set("proxy", snapshot({ [CLUSTER]: more, [ENDPOINTS]: more, [ROUTES]: { r: "3" } }));
+    await stream.accept();
+    expect((await stream.accept("r")).resources).toEqual(["r@3"]);
   });
 
   test("after a CDS update EDS is sent again for warming clusters, and only for those", async () => {

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { type AddressInfo, connect as connectTcp, createServer } from "node:net";
 import { expect, onTestFinished, test } from "vitest";
 import { isLoopback, parseAddress } from "../../controlplane/xds/address.js";
+import { Answers } from "../../controlplane/xds/answers.js";
 import { SnapshotCache } from "../../controlplane/xds/cache.js";
 import { difference, versionOf } from "../../controlplane/xds/difference.js";
 import { CLUSTER } from "../../controlplane/xds/order.js";
@@ -94,6 +95,35 @@ test("of proxies that went so many are kept, and for so long", () => {
   departed.remove("b");
   expect(departed.list(103).map(({ key }) => key)).toEqual(["c"]);
   expect(departed.list(104)).toEqual([]);
+});
+
+test("of responses that are never answered only the last ones are remembered", () => {
+  const answers = new Answers();
+  for (let index = 0; index < 100; index++) answers.sent(`n${index}`, { version: `${index}`, names: [] }, 0);
+  const taken = Array.from({ length: 100 }, (_, index) => answers.take(`n${index}`)?.version);
+  expect(taken.filter((version) => version !== undefined)).toEqual(["92", "93", "94", "95", "96", "97", "98", "99"]);
+  expect(answers.outstanding).toBe(false);
+});
+
+test("an answer to a later response ends the wait for those before it", () => {
+  const answers = new Answers();
+  answers.sent("n1", { version: "1", names: [] }, 100);
+  answers.sent("n2", { version: "2", names: [] }, 100);
+  expect(answers.isAwaited(0)).toBe(true);
+  expect(answers.take("n2")?.version).toBe("2");
+  expect(answers.isAwaited(0)).toBe(false);
+  expect(answers.take("n1")).toBeUndefined();
+});
+
+test("the resources at fault are those that the client's message has as words of their own", () => {
+  const names = ["outbound|80||a.default.svc", "outbound|80|v1|a.default.svc", "a", "a.b"];
+  const reject = (message: string) => new Answers().reject({ version: "1", names }, message, 0).names;
+  expect(reject("Error adding/updating cluster(s) outbound|80|v1|a.default.svc: a.b. Bad luck")).toEqual([
+    "outbound|80|v1|a.default.svc",
+    "a.b",
+  ]);
+  expect(reject("no such thing")).toEqual([]);
+  expect(reject("a")).toEqual(["a"]);
 });
 
 test("those who want more turns line up behind the others", async () => {
