@@ -23,6 +23,7 @@ const NOT_OF_ONE_OBJECT: readonly ViolationCode[] = [
   "conflicting-virtual-service",
   "conflicting-destination-rule",
   "conflicting-port",
+  "conflicting-rollout",
   "conflicting-sidecar",
   "unreachable-rule",
   // See regex-syntax.test.ts: an expression that is too long for a corpus.
