@@ -4,9 +4,9 @@ import { copyFile, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { ask } from "../harness/client.js";
+import { allGone, descendants, type Running, runHeadgate } from "../harness/headgate.js";
 import { testScope } from "../harness/scope.js";
 import { eventually } from "../harness/waiting.js";
-import { allGone, descendants, type Running, runHeadgate } from "./processes.js";
 
 const scope = testScope();
 /** Seven Envoys, eight services and the control plane start, on two cores that others use too. */

@@ -1,8 +1,8 @@
 // The acceptance test: every example policy, on real traffic through real Envoys.
 import { expect, test } from "vitest";
+import { allGone, descendants, runHeadgate } from "../harness/headgate.js";
 import { testScope } from "../harness/scope.js";
 import { eventually } from "../harness/waiting.js";
-import { allGone, descendants, runHeadgate } from "./processes.js";
 
 const scope = testScope();
 

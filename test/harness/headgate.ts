@@ -2,8 +2,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
-import type { Scope } from "../harness/scope.js";
-import { eventually } from "../harness/waiting.js";
+import type { Scope } from "./scope.js";
+import { eventually } from "./waiting.js";
 
 export interface Running {
   readonly child: ChildProcess;
