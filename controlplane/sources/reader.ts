@@ -17,9 +17,16 @@ const READING_TIMEOUT = 30_000;
 const MEMORY_MIB = 1_024;
 const COMPILED_THREAD = new URL("./reader-thread.js", import.meta.url);
 
+export interface ReaderOptions {
+  /** The module that the thread runs. */
+  readonly thread?: URL;
+  /** Milliseconds for one file. */
+  readonly timeoutMs?: number;
+}
+
 /** A reader with a thread of its own; where the code was not compiled, as under a test runner, one without. */
-export function createReader(thread: URL = COMPILED_THREAD): Reader {
-  return existsSync(fileURLToPath(thread)) ? new ThreadReader(thread) : LOCAL_READER;
+export function createReader({ thread = COMPILED_THREAD, timeoutMs = READING_TIMEOUT }: ReaderOptions = {}): Reader {
+  return existsSync(fileURLToPath(thread)) ? new ThreadReader(thread, timeoutMs) : LOCAL_READER;
 }
 
 const LOCAL_READER: Reader = {
@@ -35,7 +42,10 @@ class ThreadReader implements Reader {
   private worker: Worker | undefined;
   private last: Promise<unknown> = Promise.resolve();
 
-  constructor(private readonly thread: URL) {
+  constructor(
+    private readonly thread: URL,
+    private readonly timeoutMs: number,
+  ) {
     this.worker = this.start();
   }
 
@@ -79,7 +89,7 @@ class ThreadReader implements Reader {
         void worker.terminate();
         finish(refusal(request.path));
       };
-      const timer = setTimeout(fail, READING_TIMEOUT);
+      const timer = setTimeout(fail, this.timeoutMs);
       worker.on("message", finish);
       worker.on("exit", fail);
       worker.ref();
