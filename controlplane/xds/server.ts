@@ -6,6 +6,11 @@
 //   cache.set("sidecar~10.0.0.1~app.default~cluster.local", snapshot);   // again for each change
 //   server.status();                                                      // who has what, who rejected what
 //   await server.close();
+//
+// A snapshot is delivered in order (order.ts): additions and changes first, each type when what it needs was answered,
+// then, removalDelayMillis later, the removals. A rejection counts as an answer; one that does not come is waited for
+// answerMillis once. Snapshots that are set meanwhile merge into the last of them. Nothing is queued for a proxy: what
+// it still has to get is always the difference between what it was sent and its snapshot.
 import { Server, ServerCredentials, type ServiceDefinition, status } from "@grpc/grpc-js";
 import { isLoopback, parseAddress } from "./address.js";
 import type { SnapshotCache } from "./cache.js";
@@ -13,7 +18,7 @@ import { type Clock, systemClock } from "./clock.js";
 import { ConnectRate, type OnConnect } from "./connect.js";
 import { delta } from "./delta.js";
 import type { EventSink } from "./events.js";
-import { clusterEndpoints, DEFAULT_ORDER, type Dependents, type PushOrder } from "./order.js";
+import { clusterEndpoints, DEFAULT_ORDER } from "./order.js";
 import type { AnyRequest, Protocol } from "./protocol.js";
 import type { SessionOptions } from "./session.js";
 import { sotw } from "./sotw.js";
@@ -52,8 +57,6 @@ export interface AdsOptions extends Partial<SessionOptions> {
   readonly limits?: Partial<AdsLimits>;
   /** How long the status of proxies that went is kept. */
   readonly retention?: Retention;
-  readonly order?: PushOrder;
-  readonly dependents?: Dependents;
   readonly clock?: Clock;
 }
 
@@ -93,6 +96,7 @@ const DEFAULT_LIMITS: AdsLimits = {
 
 const DEFAULT_RETENTION: Retention = { entries: 1_000, millis: 600_000 };
 const BYTES_PER_ROUND = 1024 * 1024;
+const TURNS_PER_ROUND = 64;
 const CLOSE_GRACE_MILLIS = 1_000;
 
 /** A server that does not listen yet. See AdsOptions and SessionOptions for what can be set, DEFAULT_* for what is. */
@@ -103,7 +107,7 @@ export function createAdsServer(options: AdsOptions): AdsServer {
 class GrpcAdsServer implements AdsServer, StreamHost {
   readonly cache: SnapshotCache;
   readonly clock: Clock;
-  readonly turns = new Turns(BYTES_PER_ROUND);
+  readonly turns = new Turns(BYTES_PER_ROUND, TURNS_PER_ROUND);
   readonly session: SessionOptions;
   readonly onConnect: OnConnect;
   readonly onEvent: EventSink;

@@ -13,8 +13,11 @@ export class Turns {
   readonly #line = new Set<TurnTaker>();
   #isScheduled = false;
 
-  /** A round ends when it has written this much. */
-  constructor(readonly bytesPerRound: number) {}
+  /** A round ends when it has written this much, or has served so many. */
+  constructor(
+    readonly bytesPerRound: number,
+    readonly turnsPerRound: number,
+  ) {}
 
   /** Lines up, unless it stands in line already. */
   enter(taker: TurnTaker): void {
@@ -30,10 +33,11 @@ export class Turns {
 
   #round(): void {
     let bytes = 0;
-    for (const taker of [...this.#line]) {
+    let turns = Math.min(this.#line.size, this.turnsPerRound);
+    for (const taker of this.#line) {
+      if (turns-- === 0 || bytes >= this.bytesPerRound) break;
       this.#line.delete(taker);
       bytes += taker.takeTurn();
-      if (bytes >= this.bytesPerRound) break;
     }
     this.#isScheduled = this.#line.size > 0;
     if (this.#isScheduled) setImmediate(() => this.#round());

@@ -127,7 +127,7 @@ test("the resources at fault are those that the client's message has as words of
 });
 
 test("those who want more turns line up behind the others", async () => {
-  const turns = new Turns(1);
+  const turns = new Turns(1, 10);
   const taken: string[] = [];
   const done = new Promise<void>((resolve) => {
     const taker = (name: string, wanted: number): TurnTaker => {
@@ -149,8 +149,18 @@ test("those who want more turns line up behind the others", async () => {
   expect(taken).toEqual(["a", "b", "c", "a", "c", "a"]);
 });
 
+test("a round serves so many and no more, however little they write", async () => {
+  const turns = new Turns(1_000, 2);
+  const served: string[] = [];
+  for (const name of ["a", "b", "c"]) turns.enter({ takeTurn: () => served.push(name) - served.length });
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(served).toEqual(["a", "b"]);
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(served).toEqual(["a", "b", "c"]);
+});
+
 test("sockets are read while somebody always has something to push", async () => {
-  const turns = new Turns(1_000);
+  const turns = new Turns(1_000, 10);
   let pushing = true;
   const pusher: TurnTaker = {
     takeTurn() {
