@@ -153,5 +153,6 @@ export class DirectoryFiles {
 
 function seemsHalfWritten(file: WatchedFile, reading: FileReading): boolean {
   const isCut = file.endsWithNewline && !reading.endsWithNewline;
-  return isCut || reading.violations.length > 0 || file.contents.loses(reading);
+  const isBroken = reading.violations.some(({ severity }) => severity === "error");
+  return isCut || isBroken || file.contents.loses(reading);
 }

@@ -4,10 +4,13 @@ import { decodeObject, expandList, identityOf } from "../resources/decode.js";
 import type { AnyResource } from "../resources/kinds.js";
 import { type FieldPath, type RawObject, resourceKey } from "../resources/resource.js";
 import type { Violation } from "../resources/violation.js";
-import type { Identity } from "../resources/violation-at.js";
+import { type Identity, makeViolation } from "../resources/violation-at.js";
 import { type FileStamp, readFileText } from "./files.js";
 import type { Positions } from "./positions.js";
 import { parseYaml } from "./yaml.js";
+
+/** Faults of objects that are listed for one file. */
+const MOST_FAULTS = 2_000;
 
 /** A resource without the function that locates its fields. */
 export type ResourceContent = Omit<AnyResource, "locate">;
@@ -59,7 +62,22 @@ export function readObjects(request: ReadingRequest): FileOutcome {
   const decoded = objects.flatMap((document) =>
     expandList(document).map(({ raw, within }) => readObject(raw, document.positions, within, request)),
   );
-  return { reading: { objects: decoded, violations, endsWithNewline: read.text.endsWith("\n") }, stamp: read.stamp };
+  const reading = { objects: decoded, violations, endsWithNewline: read.text.endsWith("\n") };
+  return { reading: withFewFaults(reading, request.path), stamp: read.stamp };
+}
+
+/** A file with more faults than anybody reads tells of the first ones, and that there are more. */
+function withFewFaults(reading: FileReading, file: string): FileReading {
+  let left = MOST_FAULTS;
+  const objects = reading.objects.map((object) => {
+    const violations = object.violations.slice(0, Math.max(0, left));
+    left -= object.violations.length;
+    return violations.length === object.violations.length ? object : { ...object, violations };
+  });
+  if (left >= 0) return reading;
+  const message = `The file has ${MOST_FAULTS - left} faults; only the first ${MOST_FAULTS} are listed.`;
+  const more = makeViolation("yaml-limit", "warning", [], message, { file, line: 1, column: 1 }, {});
+  return { ...reading, objects, violations: [...reading.violations, more] };
 }
 
 function readObject(raw: RawObject, positions: Positions, within: FieldPath, request: ReadingRequest): ReadObject {

@@ -66,6 +66,14 @@ describe("reading a file", () => {
     ]);
   });
 
+  test("lists two thousand faults of a file and says how many there are", async () => {
+    const bad = Array.from({ length: 2_500 }, (_, index) => entry(`n${index}`, undefined)).join("---\n");
+    const outcome = readObjects(request(await file("a.yaml", bad)));
+    if ("violation" in outcome) throw new Error("The file was not read.");
+    expect(outcome.reading.objects.flatMap(({ violations }) => violations)).toHaveLength(2_000);
+    expect(outcome.reading.violations[0]?.message).toContain("2500 faults");
+  });
+
   test("says why there is none", () => {
     const outcome = readObjects(request(join(directory, "nowhere.yaml")));
     expect(outcome).toMatchObject({ missing: true, violation: { code: "file-unreadable" } });
