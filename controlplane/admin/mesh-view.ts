@@ -6,7 +6,7 @@ export function meshView(mesh: Mesh): object {
   const names = (objects: Iterable<{ meta: { namespace: string; name: string } }>) =>
     [...objects].map(({ meta }) => `${meta.namespace}/${meta.name}`);
   return {
-    services: mesh.services.map((service) => ({
+    services: mesh.services.all.map((service) => ({
       hostname: service.hostname,
       namespace: service.namespace,
       resolution: service.resolution,

@@ -4,7 +4,7 @@ import { compareSpecificity, fullHostname, hostCovers, isWildcard } from "./host
 import { isExported } from "./visibility.js";
 import { push, selects } from "./workloads.js";
 
-/** What the rules for one host say together. Frozen, and the same object for the same rules within one mesh. */
+/** What the rules for one host say together. Frozen, and the same object for the same rules. */
 export interface DestinationPolicy {
   /** Oldest first. */
   readonly rules: readonly DestinationRule[];
@@ -47,28 +47,16 @@ export function indexDestinationRules(rules: readonly DestinationRule[], rootNam
     push(isWildcard(host) ? own.wildcards : own.exact, host, rule);
   }
   for (const own of byNamespace.values()) own.sortedWildcards = [...own.wildcards.keys()].sort(compareSpecificity);
-  const merged = new Map<string, DestinationPolicy>();
-
   function findIn(namespace: string, client: Client, hostname: string): DestinationPolicy | undefined {
     const own = byNamespace.get(namespace);
     if (!own) return undefined;
     const wildcards = own.sortedWildcards.filter((host) => hostCovers(host, hostname));
     for (const host of own.exact.has(hostname) ? [hostname, ...wildcards] : wildcards) {
       const candidates = own.exact.get(host) ?? own.wildcards.get(host) ?? [];
-      const applying = candidates.filter((rule) => appliesTo(rule, client));
-      if (applying.length > 0) return mergedPolicy(applying);
+      const [first, ...others] = candidates.filter((rule) => appliesTo(rule, client));
+      if (first) return mergedPolicy([first, ...others]);
     }
     return undefined;
-  }
-
-  function mergedPolicy(applying: readonly DestinationRule[]): DestinationPolicy {
-    const key = applying.map((rule) => `${rule.meta.namespace}/${rule.meta.name}`).join(" ");
-    let policy = merged.get(key);
-    if (!policy) {
-      policy = mergeRules(applying);
-      merged.set(key, policy);
-    }
-    return policy;
   }
 
   return {
@@ -89,6 +77,23 @@ function appliesTo(rule: DestinationRule, client: Client): boolean {
   }
   return isExported(exportTo, rule.meta.namespace, client.namespace);
 }
+
+/** By their first rule, the policies that were made of rules. */
+const made = new WeakMap<DestinationRule, DestinationPolicy[]>();
+
+function mergedPolicy(applying: readonly [DestinationRule, ...DestinationRule[]]): DestinationPolicy {
+  const known = made.get(applying[0]) ?? [];
+  const isSame = ({ rules }: DestinationPolicy) =>
+    rules.length === applying.length && applying.every((rule) => rules.includes(rule));
+  const same = known.find(isSame);
+  if (same) return same;
+  const policy = mergeRules(applying);
+  // Few sets of rules share a first one; where they are many, the oldest are forgotten.
+  made.set(applying[0], [policy, ...known.slice(0, MAX_POLICIES_OF_A_RULE - 1)]);
+  return policy;
+}
+
+const MAX_POLICIES_OF_A_RULE = 16;
 
 /** A rule with a workload selector is the more specific one, so it comes first; among equals the oldest wins. */
 function mergeRules(applying: readonly DestinationRule[]): DestinationPolicy {

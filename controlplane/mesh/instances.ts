@@ -23,8 +23,8 @@ export interface Workload {
  */
 export function instancesOf(mesh: Mesh, workload: Workload): readonly Instance[] {
   const instances: Instance[] = [];
-  const byAddress = workload.addresses.flatMap((address) => mesh.servicesByEndpoint.get(address) ?? []);
-  const candidates = new Set([...(mesh.servicesByNamespace.get(workload.namespace) ?? []), ...byAddress]);
+  const byAddress = workload.addresses.flatMap((address) => mesh.services.byEndpoint.get(address) ?? []);
+  const candidates = new Set([...(mesh.services.byNamespace.get(workload.namespace) ?? []), ...byAddress]);
   for (const service of candidates) {
     for (const port of service.ports) {
       const targetPort = targetPortOf(mesh, service, port, workload);

@@ -5,6 +5,7 @@ import type { VirtualService } from "../resources/virtual-service.js";
 import { CLUSTER_DOMAIN, fullHostname, hostCovers } from "./hostname.js";
 import type { Mesh } from "./mesh.js";
 import type { MeshService } from "./service.js";
+import type { Services } from "./services.js";
 import { anyPatternCovers, type HostPattern, isExported, parseHostPattern } from "./visibility.js";
 import { push, selects } from "./workloads.js";
 
@@ -104,10 +105,18 @@ function importsVirtualService(patterns: readonly HostPattern[], candidate: Virt
   });
 }
 
+/** What namespaces see of a mesh's services; asked by every proxy, and by the meshes after one while it stays so. */
+const seenFrom = new WeakMap<Services, Map<string, ReadonlyMap<string, MeshService>>>();
+
 /** By host name: of several definitions the viewer's own namespace's wins, then the platform's, then the oldest. */
-function visibleServices(mesh: Mesh, namespace: string): Map<string, MeshService> {
+function visibleServices({ services }: Mesh, namespace: string): ReadonlyMap<string, MeshService> {
+  const byNamespace = seenFrom.get(services) ?? new Map<string, ReadonlyMap<string, MeshService>>();
+  seenFrom.set(services, byNamespace);
+  const known = byNamespace.get(namespace);
+  if (known) return known;
   const visible = new Map<string, MeshService>();
-  for (const [hostname, definitions] of mesh.servicesByHost) {
+  byNamespace.set(namespace, visible);
+  for (const [hostname, definitions] of services.byHost) {
     const seen = definitions.filter((service) => isExported(service.exportTo, service.namespace, namespace));
     const chosen =
       seen.find((service) => service.namespace === namespace) ??

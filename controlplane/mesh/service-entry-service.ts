@@ -17,7 +17,18 @@ const RESOLUTION: Readonly<Record<ServiceEntry["spec"]["resolution"], ServiceRes
 export function serviceEntryServices(resources: readonly AnyResource[], workloads: Workloads): MeshService[] {
   return resources
     .filter((resource) => resource.kind === "ServiceEntry")
-    .flatMap((entry) => entry.spec.hosts.map((host) => toMeshService(entry, host.toLowerCase(), workloads)));
+    .flatMap((entry) => servicesOf(entry, workloads));
+}
+
+/** What an entry without a selector gives depends on nothing else, so it is made once. */
+const made = new WeakMap<ServiceEntry, readonly MeshService[]>();
+
+function servicesOf(entry: ServiceEntry, workloads: Workloads): readonly MeshService[] {
+  const known = made.get(entry);
+  if (known) return known;
+  const services = entry.spec.hosts.map((host) => toMeshService(entry, host.toLowerCase(), workloads));
+  if (!entry.spec.workloadSelector) made.set(entry, services);
+  return services;
 }
 
 function toMeshService(entry: ServiceEntry, hostname: string, workloads: Workloads): MeshService {
