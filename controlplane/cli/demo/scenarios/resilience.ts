@@ -16,7 +16,7 @@ interface Received {
 const LATENESS_MS = 1500;
 
 export const retries: Scenario = {
-  title: "08 ratings timeout, retries",
+  title: "08 timeout and retries",
   async run(stage) {
     await stage.apply("subsets.yaml", "08-ratings-timeout-retries.yaml");
     const ratings = stage.mesh.control("ratings-v1");
@@ -31,19 +31,19 @@ export const retries: Scenario = {
       `${((reply?.milliseconds ?? 0) / 1000).toFixed(1)} s`;
     return [
       {
-        expected: "it fails: 1 + 3 tries, then 503",
+        expected: "failing: 1 + 3 tries, then 503",
         observed: `${tries("/ratings/1")} tries, then ${failing?.status}`,
         requests: 1,
         held: tries("/ratings/1") === 4 && failing?.status === 503,
       },
       {
-        expected: "it stalls: 4 tries of 2 s, then 504",
+        expected: "stalling: 4 tries of 2 s, then 504",
         observed: `${tries("/ratings/2")} tries, then ${stalling?.status} after ${seconds(stalling)}`,
         requests: 1,
         held: tries("/ratings/2") === 4 && stalling?.status === 504 && lasted(stalling.milliseconds, 8000),
       },
       {
-        expected: "it stalls within the answer: cut after 10 s",
+        expected: "half an answer: cut after 10 s",
         observed: `${half?.complete ? "complete" : "cut"} after ${seconds(half)}, ${tries("/ratings/3")} try`,
         requests: 1,
         held: half?.complete === false && tries("/ratings/3") === 1 && lasted(half.milliseconds, 10_000),
@@ -57,7 +57,7 @@ function lasted(milliseconds: number, expected: number): boolean {
 }
 
 export const maxConnections: Scenario = {
-  title: "09 reviews v1 max connections",
+  title: "09 max connections",
   async run({ mesh, apply }) {
     await apply("09-reviews-max-connections.yaml", "09-reviews-to-v1.yaml");
     const most = 100;
@@ -83,8 +83,8 @@ export const maxConnections: Scenario = {
     await misbehave(reviews, {});
     return [
       {
-        expected: `${most + 1} at once: ${most} connections, overflow counted`,
-        observed: `${active} connections, ${stalled} requests at reviews v1, overflow ${overflow}`,
+        expected: `${most + 1} at once: ${most} connections`,
+        observed: `${active} connections, overflow ${overflow}`,
         requests: most + 1,
         held: active === most && stalled === most && overflow >= 1,
       },
@@ -93,7 +93,7 @@ export const maxConnections: Scenario = {
 };
 
 export const delays: Scenario = {
-  title: "10 ratings delay",
+  title: "10 delay",
   async run(stage) {
     await stage.apply("subsets.yaml", "10-ratings-delay.yaml");
     const rare = await delayed(stage, 10_000, 0.001, 5000);

@@ -6,7 +6,7 @@ import { atGateway, type Observation, percent, type Scenario, type Stage, throug
 const AT_ONCE = 32;
 
 export const byUser: Scenario = {
-  title: "01 reviews by user",
+  title: "01 by user",
   async run({ mesh, apply }) {
     await apply("subsets.yaml", "01-reviews-by-user.yaml");
     const [jason, others] = [new Tally(), new Tally()];
@@ -23,13 +23,13 @@ export const byUser: Scenario = {
     return [
       { expected: "jason: v2", observed: `${jason}`, requests: jason.total, held: jason.isOnly("v2") },
       { expected: "anyone else: v3", observed: `${others}`, requests: others.total, held: others.isOnly("v3") },
-      { expected: "jason's page at the gateway: v2", observed: shown, requests: 1, held: shown === "v2" },
+      { expected: "jason's page by the gateway: v2", observed: shown, requests: 1, held: shown === "v2" },
     ];
   },
 };
 
 export const byUri: Scenario = {
-  title: "02 bookinfo.com by URI",
+  title: "02 by URI",
   async run({ mesh, apply }) {
     await apply("02-bookinfo-by-uri.yaml");
     const observations: Observation[] = [];
@@ -47,7 +47,7 @@ export const byUri: Scenario = {
 };
 
 export const split: Scenario = {
-  title: "03 reviews split 75/25",
+  title: "03 split 75/25",
   async run({ mesh, apply }) {
     await apply("subsets.yaml", "03-reviews-split-75-25.yaml");
     const seen = new Tally();
@@ -62,7 +62,7 @@ export const split: Scenario = {
 };
 
 export const loadBalancing: Scenario = {
-  title: "04 my-svc load balancing",
+  title: "04 load balancing",
   async run(stage) {
     await stage.apply("04-my-svc-load-balancing.yaml", "04-my-svc-routes.yaml");
     return Promise.all([balanced(stage, "v1", false), balanced(stage, "v2", true), balanced(stage, "v3", false)]);
@@ -90,7 +90,7 @@ async function balanced({ mesh }: Stage, subset: string, inTurn: boolean): Promi
     inRange(order.filter((other) => other === one).length, least, most),
   );
   return {
-    expected: inTurn ? `${subset}: its three instances in turn` : `${subset}: its three instances at random`,
+    expected: inTurn ? `${subset}: three instances in turn` : `${subset}: three instances at random`,
     observed: `${alternates ? "in turn" : "in no order"}: ${seen}`,
     requests: n,
     held: ownOnly && alternates === inTurn && new Set(order).size === 3 && evenly,

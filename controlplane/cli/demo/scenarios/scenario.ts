@@ -18,7 +18,7 @@ export interface Stage {
 }
 
 export interface Scenario {
-  /** The number and what it is about, as in "01 reviews by user". */
+  /** The number and what it is about, as in "01 by user". */
   readonly title: string;
   run(stage: Stage): Promise<readonly Observation[]>;
 }
