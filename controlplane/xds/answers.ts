@@ -34,6 +34,11 @@ export class Answers {
   #waitUntil = 0;
   #mute = false;
 
+  /** The names that may have caused the rejection: those at fault, or all of the response if that is unknown. */
+  get suspects(): readonly string[] {
+    return [...this.#suspects];
+  }
+
   get outstanding(): boolean {
     return this.#unanswered.size > 0;
   }

@@ -21,10 +21,13 @@ export interface PushOrder {
   /**
    * Types without which a client may not answer what came before: Envoy acknowledges clusters when they are warm, so
    * an acknowledged cluster can take traffic, but it needs endpoints and secrets for that. These types wait until all
-   * before them is sent, not answered, and what was asked for of them waits for nothing.
+   * before them is sent, not answered, and what was asked for of them waits for nothing. They refer to nothing.
    */
   readonly warming: ReadonlySet<TypeUrl>;
-  /** Removals, one type after the other, once no addition or change is left: whatever refers comes first. */
+  /**
+   * Removals, one type after the other, once no addition or change is left: whatever refers comes first. None goes
+   * while the client rejects something, for then it goes on with what it had, and that may need it.
+   */
   readonly removals: readonly TypeUrl[];
   /**
    * Types that nothing refers to by name. Their removals travel with their changes, because what replaces a resource

@@ -187,7 +187,7 @@ export class Session<Request extends AnyRequest> {
 
   /** The first type in order with removals that are ripe, once every change was sent and answered. */
   #removal(now: number): Response | undefined {
-    if (!this.#isDelivered(now)) return undefined;
+    if (!this.#isDelivered(now) || this.#keepsLastGood()) return undefined;
     this.#ripen(now);
     const place = ({ typeUrl }: Subscription) => {
       const index = this.options.order.removals.indexOf(typeUrl);
@@ -199,6 +199,14 @@ export class Session<Request extends AnyRequest> {
       if (response !== undefined) return response;
     }
     return undefined;
+  }
+
+  /** Whether the client rejected something that stands, so that what it had before may still refer to anything. */
+  #keepsLastGood(): boolean {
+    return this.#active().some(({ typeUrl, answers }) => {
+      const resources = resourcesOf(this.#current, typeUrl);
+      return !this.options.order.warming.has(typeUrl) && answers.suspects.some((name) => resources.has(name));
+    });
   }
 
   /** Removals cool from the moment on that nothing refers to them any more, and only the delivered ones ripen. */
@@ -289,7 +297,7 @@ export class Session<Request extends AnyRequest> {
 /** Heartbeats come at half of the shortest life. */
 function heartbeatDue(resources: readonly XdsResource[], now: number): number | undefined {
   const lives = resources.map(({ ttlMillis }) => ttlMillis).filter((life) => life !== undefined);
-  return lives.length > 0 ? now + Math.max(Math.min(...lives) / 2, 10) : undefined;
+  return lives.length > 0 ? now + Math.max(lives.reduce((a, b) => Math.min(a, b)) / 2, 10) : undefined;
 }
 
 function earlier(a: number | undefined, b: number | undefined): number | undefined {

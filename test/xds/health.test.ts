@@ -1,6 +1,8 @@
 // What keeps the server well: readiness, coalescing, limits, flow control, and streams that cannot harm each other.
 import { once } from "node:events";
 import { connect as connectTcp } from "node:net";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { AnySchema } from "@bufbuild/protobuf/wkt";
 import { status } from "@grpc/grpc-js";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { CLUSTER, ROUTES } from "../../controlplane/xds/order.js";
@@ -228,12 +230,6 @@ test("closing ends the streams with UNAVAILABLE, so that proxies come back", asy
 
 /** About 1 MB, far more than flow control lets out to a client that does not read. */
 function large(version: string): XdsResource {
-  const value = Buffer.alloc(1_000_000, version);
-  const typeUrl = Buffer.from(CLUSTER);
-  const length = Buffer.from([(value.length & 0x7f) | 0x80, ((value.length >> 7) & 0x7f) | 0x80, value.length >> 14]);
-  return {
-    name: "a",
-    version,
-    any: Buffer.concat([Buffer.from([0x0a, typeUrl.length]), typeUrl, Buffer.from([0x12]), length, value]),
-  };
+  const value = new Uint8Array(1_000_000).fill(Number(version));
+  return { name: "a", version, any: toBinary(AnySchema, create(AnySchema, { typeUrl: CLUSTER, value })) };
 }

@@ -272,6 +272,34 @@ describe.each(["delta", "sotw"] as const)("%s", (variant) => {
     await expectSilence(at, stream);
   });
 
+  test("while routes are rejected the clusters that the last good ones lead to are not removed", async () => {
+    const at = await stage();
+    at.cache.set("proxy", snapshot({ [CLUSTER]: { old: "1" }, [ROUTES]: { r: "1" } }));
+    const stream = await connected(at, { [CLUSTER]: [], [ROUTES]: ["r"] });
+    at.cache.set("proxy", snapshot({ [CLUSTER]: { new: "1" }, [ROUTES]: { r: "bad" } }));
+    await stream.accept();
+    stream.nack(await stream.receive(), "r: no", "r");
+    await expectSilence(at, stream);
+    at.cache.set("proxy", snapshot({ [CLUSTER]: { new: "2" }, [ROUTES]: { r: "bad" } }));
+    expect(await stream.accept()).toMatchObject({ resources: isDelta ? ["new@2"] : ["new@2", "old@1"], removed: [] });
+    await expectSilence(at, stream);
+    at.cache.set("proxy", snapshot({ [CLUSTER]: { new: "2" }, [ROUTES]: { r: "3" } }));
+    await stream.accept("r");
+    expect(await stream.accept()).toMatchObject(isDelta ? { removed: ["old"] } : { resources: ["new@2"] });
+  });
+
+  test("a rejected resource that goes does not hold its own removal back", async () => {
+    const at = await stage();
+    at.cache.set("proxy", snapshot({ [CLUSTER]: { a: "1", b: "bad" } }));
+    const stream = at.open(variant);
+    stream.subscribe(CLUSTER);
+    stream.nack(await stream.receive(), "b: no");
+    at.cache.set("proxy", snapshot({ [CLUSTER]: { a: "1" } }));
+    expect(await stream.accept()).toMatchObject(isDelta ? { removed: ["b"] } : { resources: ["a@1"] });
+    await expectSilence(at, stream);
+    expect(at.server.status("proxy")[0]?.types[0]?.state).toBe("synced");
+  });
+
   test("changes that never pause do not keep removals waiting", async () => {
     const at = await stage({ removalDelayMillis: 100 });
     at.cache.set("proxy", snapshot({ [CLUSTER]: { a: "0", gone: "1" } }));

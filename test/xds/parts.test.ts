@@ -152,7 +152,13 @@ test("those who want more turns line up behind the others", async () => {
 test("a round serves so many and no more, however little they write", async () => {
   const turns = new Turns(1_000, 2);
   const served: string[] = [];
-  for (const name of ["a", "b", "c"]) turns.enter({ takeTurn: () => served.push(name) - served.length });
+  const taker = (name: string): TurnTaker => ({
+    takeTurn() {
+      served.push(name);
+      return 0;
+    },
+  });
+  for (const name of ["a", "b", "c"]) turns.enter(taker(name));
   await new Promise((resolve) => setImmediate(resolve));
   expect(served).toEqual(["a", "b"]);
   await new Promise((resolve) => setImmediate(resolve));
