@@ -4,6 +4,7 @@ import * as host from "./abi/host";
 import { resetScratch, scratch } from "./abi/memory";
 import { count } from "./abi/metrics";
 import { ascii } from "./abi/text";
+import { noteDestination, noteMatch } from "./explain";
 import { isExpired, strikes } from "./fault/draw";
 import * as paused from "./fault/paused";
 import { firstClause } from "./match/decide";
@@ -13,35 +14,32 @@ import { DIGITS, findImage, keepImage, REFUSED, UNKNOWN } from "./policy/store";
 import * as tags from "./policy/tags";
 import { clearViews } from "./policy/work";
 import { chooseByRollout, chooseByWeight } from "./rollout/choose";
-import { nextState, randomBits } from "./rollout/random";
+import { drawBits, seedRandom } from "./rollout/random";
 import * as telemetry from "./telemetry";
+
+export { headgate_clause, headgate_destination, headgate_seed, headgate_unmet_condition } from "./explain";
 
 const CONTINUE: u32 = 0;
 const STOP: u32 = 1;
 const NANOS_PER_MILLI: u64 = 1_000_000;
 
-const ROUTE_NAME_PROPERTY = "xds\0route_name";
-const METADATA_PROPERTY = "xds\0route_metadata\0typed_filter_metadata\0";
 const PATH = ":path";
 const ROUTE = "route";
-const SOURCE_ADDRESS = "source\0address";
 const CLEAR_ROUTE_CACHE = "clear_route_cache";
 const FAULT = "fault filter abort";
 const DETAILS = "headgate_fault_abort";
 
-const routeNameProperty = ascii(ROUTE_NAME_PROPERTY);
-const imageProperty = ascii(METADATA_PROPERTY);
-ascii(tags.IMAGE_METADATA_KEY);
+const routeNameProperty = ascii(tags.ROUTE_NAME_PROPERTY);
+const imageProperty = ascii(tags.IMAGE_PROPERTY);
 const path = ascii(PATH);
 const route = ascii(ROUTE);
-const sourceAddress = ascii(SOURCE_ADDRESS);
+const sourceAddress = ascii(tags.SOURCE_ADDRESS_PROPERTY);
 const clearRouteCache = ascii(CLEAR_ROUTE_CACHE);
 const faultBody = ascii(FAULT);
 const faultDetails = ascii(DETAILS);
 const namePrefix = ascii(tags.ROUTE_NAME_PREFIX);
 
 let root: u32 = 0;
-let randomState: u64 = 0;
 
 export function proxy_abi_version_0_2_1(): void {}
 
@@ -51,7 +49,7 @@ export function proxy_on_memory_allocate(size: usize): usize {
 
 export function proxy_on_vm_start(_context: u32, _size: u32): u32 {
   resetScratch();
-  randomState = host.randomSeed();
+  seedRandom(host.randomSeed());
   telemetry.openTelemetry();
   return 1;
 }
@@ -65,7 +63,7 @@ export function proxy_on_request_headers(context: u32, _count: u32, _endOfStream
   resetScratch();
   const image = currentImage();
   if (image === UNKNOWN) return CONTINUE;
-  const rule = image === REFUSED ? 0 : matchingRule(image);
+  const rule: usize = image === REFUSED ? 0 : matchingRule(image);
   if (rule === 0) {
     count(telemetry.undecided);
     return CONTINUE;
@@ -96,7 +94,7 @@ export function proxy_on_tick(context: u32): void {
 
 /** The image that the request's undecided route carries; UNKNOWN when the route is none of ours. */
 function currentImage(): usize {
-  if (!host.readProperty(routeNameProperty, ROUTE_NAME_PROPERTY.length)) return UNKNOWN;
+  if (!host.readProperty(routeNameProperty, tags.ROUTE_NAME_PROPERTY.length)) return UNKNOWN;
   const name = host.resultPointer();
   const prefixLength: usize = tags.ROUTE_NAME_PREFIX.length;
   if (host.resultLength() !== prefixLength + DIGITS || memory.compare(name, namePrefix, prefixLength) !== 0)
@@ -104,7 +102,7 @@ function currentImage(): usize {
   const digits = name + prefixLength;
   const known = findImage(digits);
   if (known !== UNKNOWN) return known;
-  if (!host.readProperty(imageProperty, METADATA_PROPERTY.length + tags.IMAGE_METADATA_KEY.length)) return UNKNOWN;
+  if (!host.readProperty(imageProperty, tags.IMAGE_PROPERTY.length)) return UNKNOWN;
   const image = host.resultPointer();
   const size = host.resultLength();
   const kept = keepImage(digits, image, size, host.now());
@@ -116,6 +114,7 @@ function currentImage(): usize {
 function matchingRule(image: usize): usize {
   fillViews(image);
   const clause = firstClause(image);
+  noteMatch(image, clause);
   if (clause === tags.NONE) return 0;
   const index = load<u32>(record(image, tags.SECTION_CLAUSES, clause, tags.CLAUSE_STRIDE), tags.CLAUSE_RULE);
   return record(image, tags.SECTION_RULES, index, tags.RULE_STRIDE);
@@ -133,8 +132,15 @@ function fillViews(image: usize): void {
 
 /** Makes Envoy route the request to one of the rule's destinations. */
 function takeRoute(image: usize, rule: usize): void {
-  const index = load<u32>(rule, tags.RULE_DESTINATIONS) + chooseDestination(image, rule);
-  const destination = record(image, tags.SECTION_DESTINATIONS, index, tags.DESTINATION_STRIDE);
+  const index = chooseDestination(image, rule);
+  noteDestination(index);
+  const first = record(
+    image,
+    tags.SECTION_DESTINATIONS,
+    load<u32>(rule, tags.RULE_DESTINATIONS),
+    tags.DESTINATION_STRIDE,
+  );
+  const destination = first + index * tags.DESTINATION_STRIDE;
   const chosen = record(image, tags.SECTION_ROUTES, load<u32>(destination, tags.DESTINATION_ROUTE), tags.ROUTE_STRIDE);
   const id = record(image, tags.SECTION_BYTES, load<u32>(chosen, tags.ROUTE_ID), 1);
   host.setFilterState(route, ROUTE.length, id, load<u32>(chosen, tags.ROUTE_ID_LENGTH));
@@ -148,7 +154,7 @@ function chooseDestination(image: usize, rule: usize): u32 {
   const rollout = record(image, tags.SECTION_ROLLOUTS, index, tags.ROLLOUT_STRIDE);
   const now = load<u32>(rollout, tags.ROLLOUT_RAMP_COUNT) === 0 ? 0 : host.now() / NANOS_PER_MILLI;
   const byAddress = load<u32>(rollout, tags.ROLLOUT_KEY) === tags.STICKY_SOURCE_ADDRESS;
-  const known = byAddress && host.readProperty(sourceAddress, SOURCE_ADDRESS.length);
+  const known = byAddress && host.readProperty(sourceAddress, tags.SOURCE_ADDRESS_PROPERTY.length);
   const address = known ? host.resultPointer() : 0;
   return chooseByRollout(image, rule, rollout, drawBits(), now, address, known ? host.resultLength() : 0);
 }
@@ -197,9 +203,4 @@ function forgetGone(context: u32): void {
 function abort(status: u32, grpcStatus: i32): void {
   count(telemetry.abortsInjected);
   host.sendLocalResponse(status, faultDetails, DETAILS.length, faultBody, FAULT.length, grpcStatus);
-}
-
-function drawBits(): u32 {
-  randomState = nextState(randomState);
-  return randomBits(randomState);
 }

@@ -9,14 +9,24 @@ import type { PolicyRule } from "./rule.js";
 export interface Condition {
   readonly slot: Slot;
   readonly negated: boolean;
+  /** Where it stands in the YAML, and what it says there. */
+  readonly source: ConditionSource;
   /** What a condition without a regex asks; what one with a regex implies (its literal prefix), if anything. */
   readonly key?: Key;
   readonly regex?: CompiledRegex;
 }
 
+export interface ConditionSource {
+  /** Within the match, for example "uri" or "headers.end-user". */
+  readonly field: string;
+  readonly match: StringMatch;
+}
+
 /** One alternative of one rule. All conditions must hold. */
 export interface Clause {
   readonly rule: number;
+  /** The alternative's index; undefined for a rule that matches everything. */
+  readonly match?: number;
   readonly conditions: readonly Condition[];
 }
 
@@ -40,15 +50,16 @@ export function readClauses(rules: readonly PolicyRule[], inputs: Inputs, proble
     for (const [matchIndex, match] of matches.entries()) {
       const conditions: Condition[] = [];
       for (const { field, slot, string, negated, ignoreCase } of questions(match, inputs)) {
+        const source = { field, match: string };
         if (string.type !== "regex") {
-          conditions.push({ slot, negated, key: keyOf(inputs, slot, string, ignoreCase) });
+          conditions.push({ slot, negated, source, key: keyOf(inputs, slot, string, ignoreCase) });
           continue;
         }
         const regex = compileOnce(regexes, compiler, string.value, ignoreCase);
         if ("code" in regex) problems.push({ ruleIndex: rule, matchIndex, field: `${field}.regex`, ...regex });
-        else conditions.push(regexCondition(inputs, slot, regex, negated));
+        else conditions.push(regexCondition(inputs, slot, regex, negated, source));
       }
-      clauses.push({ rule, conditions });
+      clauses.push({ rule, match: matchIndex, conditions });
     }
   }
   return clauses;
@@ -103,9 +114,15 @@ function keyOf(
   return string.type === "exact" ? inputs.exact(slot, value) : inputs.prefix(slot, value);
 }
 
-function regexCondition(inputs: Inputs, slot: Slot, regex: CompiledRegex, negated: boolean): Condition {
-  if (regex.prefix.length === 0) return { slot, negated, regex };
-  return { slot, negated, regex, key: inputs.prefix(slot, regex.prefix) };
+function regexCondition(
+  inputs: Inputs,
+  slot: Slot,
+  regex: CompiledRegex,
+  negated: boolean,
+  source: ConditionSource,
+): Condition {
+  if (regex.prefix.length === 0) return { slot, negated, source, regex };
+  return { slot, negated, source, regex, key: inputs.prefix(slot, regex.prefix) };
 }
 
 function compileOnce(

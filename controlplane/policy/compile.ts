@@ -5,7 +5,7 @@
 // the host's matcher is an exact_match_map on filter state ROUTE_FILTER_STATE, with one entry for each route id that
 // the rules name. The filter (FILTER_NAME) finds the rest by itself.
 import { ROUTE_NAME_PREFIX } from "../../filters/policy/tags.js";
-import { type PolicyProblem, readClauses } from "./clauses.js";
+import { type Clause, type PolicyProblem, readClauses } from "./clauses.js";
 import { encodeImage } from "./image-writer.js";
 import { writeIndex } from "./index-sections.js";
 import { Inputs } from "./inputs.js";
@@ -22,6 +22,8 @@ export interface CompiledPolicy {
   readonly image: Uint8Array;
   /** The image's identity: 32 lower-case hexadecimal digits. Same rules, same hash. */
   readonly hash: string;
+  /** The image's clauses: what a clause and a condition of that index stand for. */
+  readonly clauses: readonly Clause[];
 }
 
 /**
@@ -40,11 +42,12 @@ export function compilePolicy(rules: readonly PolicyRule[]): {
   const overrides = writeOutcomes(rules, inputs, sections);
   const numbers = inputs.number();
   overrides(numbers);
-  const header = writeIndex({ clauses, inputs, numbers, index: narrow(clauses, numbers) }, sections);
-  return { compiled: encodeImage(header, Object.values(sections)), problems };
+  const index = narrow(clauses, numbers);
+  const header = writeIndex({ inputs, numbers, index }, sections);
+  return { compiled: { ...encodeImage(header, Object.values(sections)), clauses: index.clauses }, problems };
 }
 
 /** The name of the Route that carries the image. */
-export function undecidedRouteName(compiled: CompiledPolicy): string {
+export function undecidedRouteName(compiled: Pick<CompiledPolicy, "hash">): string {
   return ROUTE_NAME_PREFIX + compiled.hash;
 }

@@ -1,6 +1,5 @@
 // Clauses and their index -> the policy image: slots, keys, tables and conditions.
 import * as tags from "../../filters/policy/tags.js";
-import type { Clause, Condition } from "./clauses.js";
 import type { ImageHeader, TableRange } from "./image-writer.js";
 import type { Inputs, Key, Slot } from "./inputs.js";
 import { mixKeys, murmur3 } from "./murmur3.js";
@@ -10,7 +9,6 @@ import type { CompiledRegex, Dfa } from "./regex/compile.js";
 import type { Sections } from "./sections.js";
 
 export interface IndexInput {
-  readonly clauses: readonly Clause[];
   readonly inputs: Inputs;
   readonly numbers: ReadonlyMap<Key, number>;
   readonly index: Index;
@@ -113,18 +111,16 @@ function writeCandidates(clauses: readonly number[], sections: Sections): [start
   return [start, clauses.length];
 }
 
-function writeClauses({ clauses, numbers, index }: IndexInput, sections: Sections): void {
+function writeClauses({ numbers, index }: IndexInput, sections: Sections): void {
   const regexes = new RegexRecords(sections, numbers);
-  for (const [i, clause] of clauses.entries()) {
-    const residue = index.residues[i] as readonly Condition[];
-    const implied = clause.conditions.filter((condition) => !residue.includes(condition));
+  for (const { rule, conditions, implied } of index.clauses) {
     const start = sections.conditions.count;
-    for (const { slot, negated, key, regex } of [...implied, ...residue]) {
+    for (const { slot, negated, key, regex } of conditions) {
       const operation = regex ? tags.OPERATION_REGEX : OPERATIONS[(key as Key).type];
       const operand = regex ? regexes.add(regex, key) : numberOf(key as Key, numbers);
       sections.conditions.add(slot.index, operation + (negated ? tags.OPERATION_NOT : 0), operand);
     }
-    sections.clauses.add(clause.rule, start, start + implied.length, sections.conditions.count);
+    sections.clauses.add(rule, start, start + implied, sections.conditions.count);
   }
 }
 

@@ -22,13 +22,18 @@ export interface Tuple {
   readonly candidates: number[];
 }
 
+export interface IndexedClause extends Clause {
+  /** How many of the conditions, from the first on, hold whenever the clause was found. */
+  readonly implied: number;
+}
+
 export interface Index {
   /** Clauses that no key finds; tried for every request. */
   readonly always: readonly number[];
   readonly byKey: ReadonlyMap<Key, readonly number[]>;
   readonly tables: readonly Table[];
-  /** For each clause, the conditions that still have to be checked when it was found, cheapest first. */
-  readonly residues: readonly (readonly Condition[])[];
+  /** All clauses, with their conditions in the order of the image. */
+  readonly clauses: readonly IndexedClause[];
 }
 
 /** Builds the index. Clauses that an earlier one always precedes are left out of it. */
@@ -56,7 +61,17 @@ export function narrow(clauses: readonly Clause[], numbers: ReadonlyMap<Key, num
     if (table) append(tupleOf(table, numbers).candidates, number, residues);
     else append(listOf(byKey, best), number, residues);
   }
-  return { always, byKey, tables: [...tables.values()], residues };
+  return {
+    always,
+    byKey,
+    tables: [...tables.values()],
+    clauses: clauses.map((clause, i) => order(clause, residues[i])),
+  };
+}
+
+function order(clause: Clause, residue: readonly Condition[] = []): IndexedClause {
+  const implied = clause.conditions.filter((condition) => !residue.includes(condition));
+  return { ...clause, conditions: [...implied, ...residue], implied: implied.length };
 }
 
 function countKeys(clauses: readonly Clause[]): Map<Key, number> {

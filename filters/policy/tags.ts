@@ -5,6 +5,11 @@
 export const ROUTE_NAME_PREFIX = "headgate:";
 /** The undecided route's typed metadata holds the image under this key, as a google.protobuf.BytesValue. */
 export const IMAGE_METADATA_KEY = "headgate.image";
+/** The properties by which the filter reads both, their parts joined by NUL; the second ends in IMAGE_METADATA_KEY. */
+export const ROUTE_NAME_PROPERTY = "xds\0route_name";
+export const IMAGE_PROPERTY = "xds\0route_metadata\0typed_filter_metadata\0headgate.image";
+/** The client's address and port. */
+export const SOURCE_ADDRESS_PROPERTY = "source\0address";
 /** Envoy's filter state key that the host's route matcher looks at; the filter sets its part after "wasm.". */
 export const ROUTE_FILTER_STATE = "wasm.route";
 /** The filter's name, root id and VM id. */

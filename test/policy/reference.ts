@@ -1,0 +1,69 @@
+// A plain model of how VirtualService rules match, written from Istio's documentation; regular expressions by re2js.
+import { RE2JS } from "re2js";
+import type { PolicyRule } from "../../controlplane/policy/rule.js";
+import type { HttpMatch, StringMatch } from "../../controlplane/resources/virtual-service.js";
+
+/** A request as Envoy's filters see it. */
+export interface SeenRequest {
+  readonly method: string;
+  readonly scheme: string;
+  readonly authority: string;
+  readonly path: string;
+  readonly headers: readonly (readonly [string, string])[];
+}
+
+/** The first rule, and the first of its alternatives, that matches. */
+export function firstMatch(
+  rules: readonly PolicyRule[],
+  request: SeenRequest,
+): { readonly rule: number; readonly match?: number } | undefined {
+  for (const [rule, { matches }] of rules.entries()) {
+    if (matches.length === 0) return { rule };
+    const match = matches.findIndex((alternative) => allHold(alternative, request));
+    if (match >= 0) return { rule, match };
+  }
+  return undefined;
+}
+
+/** "All conditions inside a single match block have AND semantics." */
+function allHold(match: HttpMatch, request: SeenRequest): boolean {
+  const [path = "", query] = request.path.split(/\?(.*)/s);
+  const fold = match.ignoreUriCase && match.uri?.type !== "regex";
+  return (
+    (!match.uri || stringMatches(match.uri, path, fold)) &&
+    (!match.scheme || stringMatches(match.scheme, request.scheme)) &&
+    (!match.method || stringMatches(match.method, request.method)) &&
+    (!match.authority || stringMatches(match.authority, request.authority, true)) &&
+    [...match.headers].every(([name, string]) => stringMatches(string, header(request, name))) &&
+    [...match.withoutHeaders].every(([name, string]) => !stringMatches(string, header(request, name))) &&
+    [...match.queryParams].every(([name, string]) => stringMatches(string, parameter(query, name)))
+  );
+}
+
+function stringMatches(match: StringMatch, value: string | undefined, ignoreCase = false): boolean {
+  if (value === undefined) return false;
+  const fold = (text: string) => (ignoreCase ? text.replace(/[A-Z]/g, (letter) => letter.toLowerCase()) : text);
+  switch (match.type) {
+    case "present":
+      return true;
+    case "exact":
+      return fold(value) === fold(match.value);
+    case "prefix":
+      return fold(value).startsWith(fold(match.value));
+    case "regex":
+      return RE2JS.compile(match.value, ignoreCase ? RE2JS.CASE_INSENSITIVE : 0).matches(value);
+  }
+}
+
+function header(request: SeenRequest, name: string): string | undefined {
+  const values = request.headers.filter(([other]) => other === name).map(([, value]) => value);
+  return values.length === 0 ? undefined : values.join(",");
+}
+
+function parameter(query: string | undefined, name: string): string | undefined {
+  for (const part of query?.split("&") ?? []) {
+    const [key = "", ...value] = part.split("=");
+    if (key === name) return value.join("=");
+  }
+  return undefined;
+}
