@@ -95,6 +95,21 @@ export function decodeExportTo(
   return entries;
 }
 
+/** Gateways as NAME, NAMESPACE/NAME or mesh; Istio's old form NAME.NAMESPACE[.svc...] is read as the second. */
+export function decodeGateways(
+  raw: readonly string[] | null | undefined,
+  path: FieldPath,
+  report: Report,
+): readonly string[] {
+  return listOf(raw).map((gateway, index) => {
+    if (!gateway.includes(".") || gateway.includes("/")) return gateway;
+    const [name, namespace] = gateway.split(".");
+    const message = `This form is deprecated; write ${namespace}/${name} instead.`;
+    report.warning("deprecated-field", [...path, index], message);
+    return `${namespace}/${name}`;
+  });
+}
+
 /** Names the fields of an object that are set; for fields of which one at most, or exactly one, may be. */
 export function namesOfSet(raw: object, names: readonly string[]): string[] {
   return names.filter((name) => Object.hasOwn(raw, name) && (raw as Record<string, unknown>)[name] !== null);

@@ -116,15 +116,42 @@ export function checkSubnet(text: string): Fault | undefined {
   return valid ? undefined : invalid(`${quote(text)} is no IP address, nor a block as in "10.0.0.0/8".`);
 }
 
-/** Whether two hosts of one list overlap: equal, or one a wildcard that takes in the other. */
-export function hostsOverlap(a: string, b: string): boolean {
-  return hostCovers(a, b) || hostCovers(b, a);
-}
+/** Comparing a wildcard with more hosts than this would take too long. */
+const MOST_COMPARED = 500;
 
-/** Whether every name that `inner` stands for is one of those `outer` stands for. Names compare without case. */
-export function hostCovers(outer: string, inner: string): boolean {
-  const [wide, narrow] = [outer.toLowerCase(), inner.toLowerCase()];
-  return wide.startsWith("*") ? narrow.endsWith(wide.slice(1)) : wide === narrow;
+/** Hosts by which others are covered: the same name, or a wildcard that takes it in. Names compare without case. */
+export class HostList {
+  /** Lower-case host -> the index it was added with. */
+  private readonly indexes = new Map<string, number>();
+
+  constructor(hosts: readonly string[] = []) {
+    for (const [index, host] of hosts.entries()) this.add(host, index);
+  }
+
+  add(host: string, index: number): void {
+    this.indexes.set(host.toLowerCase(), index);
+  }
+
+  /** The index of a host that stands for all that this one stands for. */
+  covering(host: string): number | undefined {
+    const name = host.toLowerCase();
+    let found = this.indexes.get(name);
+    for (let cut = 0; found === undefined && cut <= name.length; cut++) found = this.indexes.get(`*${name.slice(cut)}`);
+    return found;
+  }
+
+  /** The index of a host that stands for some of what this one stands for; of long lists only the first are compared. */
+  overlapping(host: string): number | undefined {
+    const covering = this.covering(host);
+    if (covering !== undefined || !host.startsWith("*")) return covering;
+    const suffix = host.toLowerCase().slice(1);
+    let compared = 0;
+    for (const [other, index] of this.indexes) {
+      if (other.endsWith(suffix)) return index;
+      if (++compared >= MOST_COMPARED) return undefined;
+    }
+    return undefined;
+  }
 }
 
 function invalid(message: string): Fault {

@@ -1,5 +1,15 @@
 // Decodes the conditions of a VirtualService's HTTP rule.
-import { exactlyOne, labelsOf, listOf, mapOf, maybe, namesOfSet, nonEmpty, optional, present } from "./fields.js";
+import {
+  decodeGateways,
+  exactlyOne,
+  labelsOf,
+  mapOf,
+  maybe,
+  namesOfSet,
+  nonEmpty,
+  optional,
+  present,
+} from "./fields.js";
 import type { Report } from "./report.js";
 import type { FieldPath } from "./resource.js";
 import type { HttpMatch, StringMatch } from "./virtual-service.js";
@@ -34,7 +44,7 @@ export function decodeHttpMatch(raw: RawHttpMatch, path: FieldPath, report: Repo
     port: optional(raw.port),
     sourceLabels: labelsOf(raw.sourceLabels),
     sourceNamespace: nonEmpty(raw.sourceNamespace),
-    gateways: listOf(raw.gateways),
+    gateways: decodeGateways(raw.gateways, [...path, "gateways"], report),
     statPrefix: nonEmpty(raw.statPrefix),
   });
 }

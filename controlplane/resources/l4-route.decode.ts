@@ -1,6 +1,7 @@
 // Decodes destinations and weights, and the TLS and TCP rules of a VirtualService.
-import { labelsOf, listOf, nonEmpty, optional, present } from "./fields.js";
-import { hostCovers } from "./hosts.js";
+import { decodeGateways, labelsOf, listOf, nonEmpty, optional, present } from "./fields.js";
+import type { HostList } from "./hosts.js";
+import { quote } from "./names.js";
 import type { Report } from "./report.js";
 import type { FieldPath } from "./resource.js";
 import type { Destination, L4Destination, TcpMatch, TcpRoute, TlsMatch, TlsRoute } from "./virtual-service.js";
@@ -35,37 +36,35 @@ export function reportWeights(
     report.error("invalid-weight", path, `The weights sum up to more than ${LARGEST_SUM}.`);
 }
 
-export function decodeTlsRoute(raw: RawTlsRoute, hosts: readonly string[], path: FieldPath, report: Report): TlsRoute {
+/** `hosts` are those of the VirtualService, which the names that clients ask for must be among. */
+export function decodeTlsRoute(raw: RawTlsRoute, hosts: HostList, path: FieldPath, report: Report): TlsRoute {
   const match = (raw.match ?? []).map((entry, index): TlsMatch => {
+    const at = [...path, "match", index];
     const sniHosts = listOf(entry.sniHosts);
     for (const [position, host] of sniHosts.entries()) {
-      if (hosts.some((outer) => hostCovers(outer, host))) continue;
-      const at = [...path, "match", index, "sniHosts", position];
-      report.error(
-        "invalid-host",
-        at,
-        `${JSON.stringify(host.slice(0, 80))} is none of the VirtualService's hosts, nor within one.`,
-      );
+      if (hosts.covering(host) !== undefined) continue;
+      const message = `${quote(host)} is none of the VirtualService's hosts, nor within one.`;
+      report.error("invalid-host", [...at, "sniHosts", position], message);
     }
-    return { ...decodeTcpMatch(entry), sniHosts };
+    return { ...decodeTcpMatch(entry, at, report), sniHosts };
   });
   return { match, route: decodeL4Destinations(raw.route ?? [], [...path, "route"], report) };
 }
 
 export function decodeTcpRoute(raw: RawTcpRoute, path: FieldPath, report: Report): TcpRoute {
   return {
-    match: (raw.match ?? []).map(decodeTcpMatch),
+    match: (raw.match ?? []).map((entry, index) => decodeTcpMatch(entry, [...path, "match", index], report)),
     route: decodeL4Destinations(raw.route ?? [], [...path, "route"], report),
   };
 }
 
-function decodeTcpMatch(raw: RawTcpMatch): TcpMatch {
+function decodeTcpMatch(raw: RawTcpMatch, path: FieldPath, report: Report): TcpMatch {
   return present({
     destinationSubnets: listOf(raw.destinationSubnets),
     port: optional(raw.port),
     sourceLabels: labelsOf(raw.sourceLabels),
     sourceNamespace: nonEmpty(raw.sourceNamespace),
-    gateways: listOf(raw.gateways),
+    gateways: decodeGateways(raw.gateways, [...path, "gateways"], report),
   });
 }
 

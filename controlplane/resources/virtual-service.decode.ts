@@ -1,6 +1,6 @@
 // Decodes a VirtualService and checks its parts against one another.
-import { decodeExportTo, listOf } from "./fields.js";
-import { checkHostOrAddress, hostsOverlap } from "./hosts.js";
+import { decodeExportTo, decodeGateways, listOf } from "./fields.js";
+import { checkHostOrAddress, HostList } from "./hosts.js";
 import { decodeHttpRoute } from "./http-route.decode.js";
 import { decodeTcpRoute, decodeTlsRoute } from "./l4-route.decode.js";
 import type { Report } from "./report.js";
@@ -8,20 +8,18 @@ import type { VirtualServiceSpec } from "./virtual-service.js";
 import type { RawVirtualService } from "./virtual-service.schema.js";
 
 const SPEC = ["spec"] as const;
-/** Comparing all pairs of more hosts than this would take too long; longer lists are only searched for equal ones. */
-const MOST_HOSTS_COMPARED = 500;
-
 export function decodeVirtualService(raw: RawVirtualService, report: Report): VirtualServiceSpec {
   const hosts = listOf(raw.hosts);
   if (hosts.length === 0) reportDelegate(raw, report);
   else reportHosts(hosts, raw, report);
   reportMissingRules(raw, report);
-  const gateways = listOf(raw.gateways);
+  const gateways = decodeGateways(raw.gateways, [...SPEC, "gateways"], report);
+  const names = new HostList(hosts);
   return {
     hosts,
     gateways: gateways.length === 0 ? ["mesh"] : gateways,
     http: (raw.http ?? []).map((route, index) => decodeHttpRoute(route, [...SPEC, "http", index], report)),
-    tls: (raw.tls ?? []).map((route, index) => decodeTlsRoute(route, hosts, [...SPEC, "tls", index], report)),
+    tls: (raw.tls ?? []).map((route, index) => decodeTlsRoute(route, names, [...SPEC, "tls", index], report)),
     tcp: (raw.tcp ?? []).map((route, index) => decodeTcpRoute(route, [...SPEC, "tcp", index], report)),
     exportTo: decodeExportTo(raw.exportTo, [...SPEC, "exportTo"], report),
   };
@@ -43,7 +41,7 @@ function reportDelegate(raw: RawVirtualService, report: Report): void {
 
 function reportHosts(hosts: readonly string[], raw: RawVirtualService, report: Report): void {
   const onMesh = (raw.gateways?.length ?? 0) === 0 || raw.gateways?.includes("mesh") === true;
-  const earlier = new Map<string, number>();
+  const earlier = new HostList();
   for (const [index, host] of hosts.entries()) {
     const at = [...SPEC, "hosts", index];
     if (checkHostOrAddress(host) !== undefined) continue;
@@ -55,17 +53,10 @@ function reportHosts(hosts: readonly string[], raw: RawVirtualService, report: R
       );
       continue;
     }
-    const first = findOverlap(earlier, host.toLowerCase());
-    if (first === undefined) earlier.set(host.toLowerCase(), index);
+    const first = earlier.overlapping(host);
+    if (first === undefined) earlier.add(host, index);
     else report.error("invalid-host", at, `${host} and ${hosts[first]} overlap; keep one of them.`);
   }
-}
-
-function findOverlap(earlier: ReadonlyMap<string, number>, host: string): number | undefined {
-  const equal = earlier.get(host);
-  if (equal !== undefined || earlier.size > MOST_HOSTS_COMPARED) return equal;
-  for (const [other, index] of earlier) if (hostsOverlap(other, host)) return index;
-  return undefined;
 }
 
 function reportMissingRules(raw: RawVirtualService, report: Report): void {

@@ -23,7 +23,12 @@ export function describeFault({ position, severity, code, path }: Violation): st
 
 /** The violations of all objects of a file, by line and column. */
 export function findFaults(file: string): Violation[] {
-  const { objects, violations } = parseYaml(readFileSync(file, "utf8"), file);
+  return faultsOfText(readFileSync(file, "utf8"), file);
+}
+
+/** The same of a text. */
+export function faultsOfText(text: string, file: string): Violation[] {
+  const { objects, violations } = parseYaml(text, file);
   const found = objects
     .flatMap((object) => expandList(object))
     .flatMap(({ raw }) => decodeObject(raw, "default").violations);
