@@ -112,7 +112,7 @@ export type RawHttpRewrite = Raw<typeof httpRewrite>;
 
 const httpRetry = struct(
   {
-    attempts: works("core", integer(0, 1_000)),
+    attempts: works("core", integer()),
     perTryTimeout: works("core", text("duration")),
     retryOn: works("core", text("retryOn")),
     retryRemoteLocalities: works("expected", flag()),

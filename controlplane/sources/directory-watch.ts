@@ -9,7 +9,13 @@ export type OnEvent = (path: string | undefined) => void;
 export class DirectoryWatch {
   private readonly watches = new Map<string, { readonly identity: string; readonly watcher: FSWatcher }>();
 
-  constructor(private readonly onEvent: OnEvent) {}
+  /** Directories of which it was said that they cannot be watched. */
+  private readonly unwatchable = new Set<string>();
+
+  constructor(
+    private readonly onEvent: OnEvent,
+    private readonly logger: { warn(message: string): void } | undefined,
+  ) {}
 
   /**
    * Watches these directories and no others. The map's values tell a directory from another one that took its place.
@@ -46,7 +52,11 @@ export class DirectoryWatch {
       watcher.on("error", () => this.drop(path, watcher));
       this.watches.set(path, { identity, watcher });
       return true;
-    } catch {
+    } catch (error) {
+      const { code } = error as { code?: unknown };
+      if (this.unwatchable.has(path)) return false;
+      this.unwatchable.add(path);
+      this.logger?.warn(`${path} cannot be watched (${code}): its changes are seen at the next look at everything.`);
       return false;
     }
   }

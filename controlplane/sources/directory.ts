@@ -1,6 +1,7 @@
 // The source that reads a directory of YAML files and follows their changes while people and programs edit them.
 import { basename } from "node:path";
 import { isDeepStrictEqual } from "node:util";
+import { deepFreeze } from "../resources/freeze.js";
 import { assemble } from "./assembly.js";
 import { DirectoryFiles } from "./directory-files.js";
 import { DirectoryWatch } from "./directory-watch.js";
@@ -19,7 +20,10 @@ export interface DirectorySourceOptions {
   readonly settleMs?: number;
   /** Milliseconds between looks at everything, for changes that no event tells of; by default 2,000. */
   readonly pollMs?: number;
+  /** Closed with the source. */
   readonly reader?: Reader;
+  /** Told what keeps changes from being seen at once. */
+  readonly logger?: { warn(message: string): void };
 }
 
 /** Looking at everything takes at most one part in this many of the time. */
@@ -34,18 +38,20 @@ export function createDirectorySource(options: DirectorySourceOptions): Source {
 
 class DirectorySource implements Source {
   private readonly reader: Reader;
-  private readonly watch = new DirectoryWatch((path) => this.notice(path));
+  private readonly watch: DirectoryWatch;
   private readonly files: DirectoryFiles;
   private readonly schedule: PassSchedule;
-  private state: SourceState = Object.freeze({ resources: new Map(), violations: [], changed: new Set<string>() });
+  private state: SourceState = deepFreeze({ resources: new Map(), violations: [], changed: new Set<string>() });
   private onChange: (state: SourceState) => void = () => {};
   private readonly touched = new Set<string>();
   private everythingTouched = false;
   private pollAt = 0;
+  private closed = false;
 
   constructor(private readonly options: DirectorySourceOptions) {
     const { directory: root, defaultNamespace, settleMs = 200 } = options;
     this.reader = options.reader ?? createReader();
+    this.watch = new DirectoryWatch((path) => this.notice(path), options.logger);
     this.files = new DirectoryFiles({ root, defaultNamespace, settleMs, reader: this.reader, watch: this.watch });
     this.schedule = new PassSchedule(() => this.pass(), options.quietMs ?? 10);
   }
@@ -65,9 +71,9 @@ class DirectorySource implements Source {
   }
 
   async close(): Promise<void> {
-    await this.schedule.close();
+    this.closed = true;
     this.watch.close();
-    await this.reader.close();
+    await Promise.all([this.schedule.close(), this.reader.close()]);
   }
 
   private notice(path: string | undefined): void {
@@ -87,6 +93,7 @@ class DirectorySource implements Source {
       this.everythingTouched = false;
       await this.lookAtAll();
     }
+    if (this.closed) return;
     const before = this.state;
     const state = this.nextState();
     if (state !== before) this.onChange(state);
@@ -117,7 +124,7 @@ class DirectorySource implements Source {
     for (const [key, resource] of resources) if (before.resources.get(key) !== resource) changed.add(key);
     for (const key of before.resources.keys()) if (!resources.has(key)) changed.add(key);
     if (changed.size === 0 && isDeepStrictEqual(violations, before.violations)) return before;
-    this.state = Object.freeze({ resources, violations: Object.freeze(violations), changed });
+    this.state = deepFreeze({ resources, violations, changed });
     return this.state;
   }
 }

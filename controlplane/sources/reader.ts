@@ -9,6 +9,7 @@ import { type FileOutcome, type ReadingRequest, readObjects } from "./reading.js
 export interface Reader {
   /** Never rejects: a file that cannot be read within the limits gives a violation. */
   read(request: ReadingRequest): Promise<FileOutcome>;
+  /** Gives up what is being read. */
   close(): Promise<void>;
 }
 
@@ -42,6 +43,7 @@ const LOCAL_READER: Reader = {
 class ThreadReader implements Reader {
   private worker: Worker | undefined;
   private last: Promise<unknown> = Promise.resolve();
+  private closed = false;
 
   constructor(
     private readonly thread: URL,
@@ -57,9 +59,9 @@ class ThreadReader implements Reader {
   }
 
   async close(): Promise<void> {
-    await this.last;
+    this.closed = true;
     await this.worker?.terminate();
-    this.worker = undefined;
+    await this.last;
   }
 
   private start(): Worker {
@@ -74,7 +76,8 @@ class ThreadReader implements Reader {
     if (this.worker === worker) this.worker = undefined;
   }
 
-  private readNow(request: ReadingRequest): Promise<FileOutcome> {
+  private async readNow(request: ReadingRequest): Promise<FileOutcome> {
+    if (this.closed) return refusal(request.path);
     this.worker ??= this.start();
     const worker = this.worker;
     return new Promise((resolve) => {

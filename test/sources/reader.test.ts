@@ -132,6 +132,17 @@ describe("a reader's thread", () => {
     ]);
   });
 
+  test("gives up what it reads when it is closed", async () => {
+    const thread = await file(
+      "thread.mjs",
+      'import { parentPort } from "node:worker_threads"; parentPort.on("message", () => { for (;;); });',
+    );
+    const closing = createReader({ thread: pathToFileURL(thread) });
+    const outcomes = Promise.all(["a", "b"].map((path) => closing.read(request(path))));
+    await closing.close();
+    expect((await outcomes).map(keysOf)).toEqual([["yaml-limit"], ["yaml-limit"]]);
+  });
+
   test("serves a directory source whose files are as hostile as they can be", async () => {
     await file("good.yaml", entry("good", "good"));
     await file("nested.yaml", "[".repeat(1_000_000));
