@@ -26,6 +26,8 @@ export interface ControlPlaneOptions {
   /** See TranslateOptions. */
   readonly accessLog?: string;
   readonly onEvent?: (event: AdsEvent) => void;
+  /** A fault of ours in what a proxy should get; it keeps what it has. */
+  readonly onFault?: (proxy: string, error: unknown) => void;
   readonly onState?: (state: SourceState) => void;
 }
 
@@ -43,6 +45,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const publisher = new Publisher({
     cache,
     mesh: { rootNamespace: options.rootNamespace },
+    onFault: (proxy, error) => options.onFault?.(proxy.id, error),
     translate: {
       trafficFilter: { wasm: await readFile(options.trafficFilter) },
       ...(options.accessLog === undefined ? {} : { accessLog: options.accessLog }),
@@ -66,8 +69,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const ads = createAdsServer({
     cache,
     synced: () => current !== undefined,
-    onConnect: (node) => {
-      const parsed = parseNode(node);
+    onConnect: (node, peer) => {
+      const parsed = parseNode(node, peer.protocol);
       if ("error" in parsed) return { error: { code: status.INVALID_ARGUMENT, message: parsed.error } };
       publisher.connect(parsed.proxy);
       revisions.connected(parsed.proxy.id);
@@ -79,15 +82,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     },
     onEvent: (event) => {
       if (event.type === "nack") revisions.rejected(event.key, event.typeUrl, event.error);
-      if (event.type === "ack" || event.type === "nack") settle(event.key);
+      if (event.type === "delivered") revisions.settled(event.key);
       options.onEvent?.(event);
     },
   });
-
-  function settle(key: string): void {
-    const proxy = ads.status().find((candidate) => candidate.key === key && candidate.disconnectedAt === undefined);
-    if (proxy?.types.every((type) => type.state !== "stale")) revisions.settled(key);
-  }
 
   const admin = createAdmin({ publisher, revisions, violations, statuses: () => ads.status() });
   publish(await source.start(publish));

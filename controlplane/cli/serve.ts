@@ -52,6 +52,7 @@ export const serveCommand: CommandDefinition = {
         admin: String(options.admin),
         trafficFilter: packagePath("build", "traffic.wasm"),
         ...(typeof options.accessLog === "string" ? { accessLog: options.accessLog } : {}),
+        onFault: (proxy, error) => log(`cannot translate for ${proxy}, which keeps what it has: ${faultText(error)}`),
         onState: logStates(log),
         onEvent: (event) => logEvent(event, log),
       });
@@ -65,6 +66,10 @@ export const serveCommand: CommandDefinition = {
     }
   },
 };
+
+function faultText(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
 
 /** Tells of each state, and of each violation once. */
 function logStates(log: (line: string) => void): (state: SourceState) => void {

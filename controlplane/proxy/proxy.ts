@@ -17,6 +17,8 @@ export interface Proxy {
   readonly labels: Readonly<Record<string, string>>;
   readonly serviceAccount: string;
   readonly interceptionMode: InterceptionMode;
+  /** It takes virtual hosts as resources of their own, which only delta clients can. */
+  readonly separateHosts: boolean;
   /** It cannot bind ports below 1024. */
   readonly unprivileged: boolean;
   readonly locality: { readonly region: string; readonly zone: string; readonly subZone: string };
@@ -40,6 +42,9 @@ export interface Node {
   readonly locality?: { readonly region: string; readonly zone: string; readonly subZone: string };
 }
 
+/** The variant of the xDS protocol by which the proxy asks. */
+export type Protocol = "delta" | "sotw";
+
 const MAX_ID_LENGTH = 1024;
 const MAX_LABELS = 256;
 const MAX_LABEL_LENGTH = 320;
@@ -47,7 +52,7 @@ const MAX_ADDRESSES = 16;
 const DNS_LABEL = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
 /** Gives the proxy, or says what is wrong with the node's claims. Unknown metadata is ignored. */
-export function parseNode(node: Node): { readonly proxy: Proxy } | { readonly error: string } {
+export function parseNode(node: Node, protocol: Protocol): { readonly proxy: Proxy } | { readonly error: string } {
   if (node.id.length > MAX_ID_LENGTH) return { error: `node id is longer than ${MAX_ID_LENGTH} characters` };
   const [role, address, workload, domain, ...rest] = node.id.split("~");
   if (rest.length > 0 || !address || !workload || !domain || (role !== "sidecar" && role !== "router")) {
@@ -74,6 +79,7 @@ export function parseNode(node: Node): { readonly proxy: Proxy } | { readonly er
       labels,
       serviceAccount: text(metadata.SERVICE_ACCOUNT) ?? "default",
       interceptionMode: mode,
+      separateHosts: protocol === "delta",
       unprivileged: metadata.UNPRIVILEGED_POD === "true" || metadata.UNPRIVILEGED_POD === true,
       locality: node.locality ?? { region: "", zone: "", subZone: "" },
       clientCertificate: certificateFiles(metadata, "CLIENT"),

@@ -1,52 +1,44 @@
-// Translated resources -> snapshots, in which everything that is equal is the same object: one encoding of a resource
-// serves every proxy and every later snapshot, and the ADS server sees at a glance what did not change.
+// Translations -> snapshots, in which everything that is equal is the same object: proxies of one view share whole types,
+// and the ADS server sees at a glance what did not change.
+
 import type { EnvoyResource } from "../translate/resource.js";
-import type { Snapshot, TypeUrl, XdsResource } from "../xds/snapshot.js";
+import type { ResourceMap, Translation } from "../translate/translate.js";
+import type { Snapshot, TypeUrl } from "../xds/snapshot.js";
 
-type ResourceMap = ReadonlyMap<string, XdsResource>;
+/** The map of shared resources that a map with a proxy's own ones was made from. */
+const sharedPart = new WeakMap<ResourceMap, ResourceMap>();
+const NOTHING: ResourceMap = new Map();
 
-/** Makes snapshots; remembers what the current ones hold. */
-export class Snapshots {
-  /** type, name, version -> the one object for it. */
-  #resources = new Map<string, XdsResource>();
-  /** The content of a whole type -> the one map for it. */
-  #maps = new Map<string, ResourceMap>();
-  #usedResources = new Map<string, XdsResource>();
-  #usedMaps = new Map<string, ResourceMap>();
-
-  /** Throws when a name is there twice within a type: a fault of the translation. */
-  create(resources: readonly EnvoyResource[]): Snapshot {
-    const byType = new Map<TypeUrl, Map<string, XdsResource>>();
-    for (const resource of resources) {
-      const { typeUrl, name } = resource;
-      const map = byType.get(typeUrl) ?? new Map<string, XdsResource>();
-      byType.set(typeUrl, map);
-      if (map.has(name)) throw new Error(`${typeUrl}: "${name}" was translated twice`);
-      map.set(name, this.#intern(resource));
-    }
-    const shared = new Map([...byType].map(([typeUrl, map]) => [typeUrl, this.#share(typeUrl, map)]));
-    return Object.freeze({ resources: shared });
+/** The snapshot of a translation: `before` itself where nothing changed, else with all types of it that did not. */
+export function nextSnapshot(before: Snapshot | undefined, { shared, own }: Translation): Snapshot {
+  const ownByType = new Map<TypeUrl, EnvoyResource[]>();
+  for (const resource of own) {
+    const list = ownByType.get(resource.typeUrl) ?? [];
+    list.push(resource);
+    ownByType.set(resource.typeUrl, list);
   }
-
-  /** Forgets what was not used since the last call; to be called after all snapshots of a revision were made. */
-  forgetUnused(): void {
-    this.#resources = this.#usedResources;
-    this.#maps = this.#usedMaps;
-    this.#usedResources = new Map();
-    this.#usedMaps = new Map();
+  const types = new Set([...shared.keys(), ...ownByType.keys()]);
+  const resources = new Map<TypeUrl, ResourceMap>();
+  for (const type of types) {
+    const known = before?.resources.get(type) as ResourceMap | undefined;
+    resources.set(type, join(shared.get(type) ?? NOTHING, ownByType.get(type) ?? [], known));
   }
+  const same = before && before.resources.size === resources.size;
+  if (same && [...resources].every(([type, map]) => before.resources.get(type) === map)) return before;
+  return Object.freeze({ resources });
+}
 
-  #intern({ typeUrl, name, version, any }: EnvoyResource): XdsResource {
-    const key = `${typeUrl} ${name} ${version}`;
-    const known = this.#usedResources.get(key) ?? this.#resources.get(key) ?? Object.freeze({ name, version, any });
-    this.#usedResources.set(key, known);
-    return known;
+function join(shared: ResourceMap, own: readonly EnvoyResource[], before: ResourceMap | undefined): ResourceMap {
+  if (own.length === 0) return shared;
+  const isSame = ({ name, version }: EnvoyResource) => before?.get(name)?.version === version;
+  if (before && sharedPart.get(before) === shared && before.size === shared.size + own.length && own.every(isSame)) {
+    return before;
   }
-
-  #share(typeUrl: TypeUrl, map: ResourceMap): ResourceMap {
-    const key = `${typeUrl} ${[...map.values()].map(({ name, version }) => `${name} ${version}`).join(" ")}`;
-    const known = this.#usedMaps.get(key) ?? this.#maps.get(key) ?? map;
-    this.#usedMaps.set(key, known);
-    return known;
+  const joined = new Map(shared);
+  for (const resource of own) {
+    if (joined.has(resource.name)) throw new Error(`${resource.typeUrl}: "${resource.name}" was translated twice`);
+    joined.set(resource.name, resource);
   }
+  sharedPart.set(joined, shared);
+  return joined;
 }

@@ -8,6 +8,7 @@ import type { PolicySettings } from "../resources/destination-rule.js";
 import type { Destination } from "../resources/virtual-service.js";
 import { clusterName } from "./cluster-name.js";
 import { effectiveSettings } from "./cluster-policy.js";
+import type { Memo } from "./memo.js";
 import type { TranslateOptions } from "./options.js";
 
 export interface Context {
@@ -15,11 +16,16 @@ export interface Context {
   readonly proxy: Proxy;
   readonly scope: Scope;
   readonly options: TranslateOptions;
+  /** What earlier translations for proxies of the same view left. */
+  readonly memo: Memo;
 }
 
-export function createContext(mesh: Mesh, proxy: Proxy, options: TranslateOptions): Context {
-  const scope = proxy.role === "sidecar" ? sidecarScope(mesh, proxy) : namespaceScope(mesh, proxy.namespace);
-  return { mesh, proxy, scope, options };
+export function createContext(mesh: Mesh, proxy: Proxy, options: TranslateOptions, memo: Memo): Context {
+  const { namespace, role } = proxy;
+  const scope = memo.of("scope", { cheap: [mesh] }, () =>
+    role === "sidecar" ? sidecarScope(mesh, proxy) : namespaceScope(mesh, namespace),
+  );
+  return { mesh, proxy, scope, options, memo };
 }
 
 export function destinationPolicy(context: Context, service: MeshService): DestinationPolicy | undefined {

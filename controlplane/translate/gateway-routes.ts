@@ -1,16 +1,13 @@
 // A gateway's HTTP: for each host of its servers, the rules of the VirtualServices that are bound to them.
-import { create } from "@bufbuild/protobuf";
-import type { VirtualHost } from "../gen/envoy/config/route/v3/route_components_pb.js";
-import { RouteConfigurationSchema } from "../gen/envoy/config/route/v3/route_pb.js";
 import { gatewayKey } from "../mesh/analysis.js";
 import { compareSpecificity, fullHostname, hostCovers, hostIntersection } from "../mesh/hostname.js";
 import { isExported, namespaceMatches, parseHostPattern } from "../mesh/visibility.js";
 import type { Gateway, Server } from "../resources/gateway.js";
 import type { VirtualService } from "../resources/virtual-service.js";
 import type { Context } from "./context.js";
-import { MAX_DIRECT_RESPONSE_BYTES } from "./outbound-routes.js";
-import { type EnvoyResource, encodeResource } from "./resource.js";
-import { buildHostRules, type GoverningRules } from "./rules.js";
+import type { EnvoyResource } from "./resource.js";
+import { encodeHost, routeConfiguration } from "./route-configuration.js";
+import { buildHostRules, type GoverningRules, ruleDependencies } from "./rules.js";
 import { decidedVirtualHost, redirectingVirtualHost } from "./virtual-host.js";
 
 /** A server of a Gateway that selects the proxy. */
@@ -70,30 +67,28 @@ export function planGatewayHosts(servers: readonly GatewayServer[], context: Con
 }
 
 /** A route configuration for the servers; hosts that no rule speaks of get 404 from Envoy itself. */
-export function gatewayRoutes(name: string, servers: readonly GatewayServer[], context: Context): EnvoyResource {
+export function gatewayRoutes(name: string, servers: readonly GatewayServer[], context: Context): EnvoyResource[] {
+  const { memo, mesh } = context;
   const redirects = httpsRedirectHosts(servers);
-  const plans = planGatewayHosts(servers, context);
-  const hosts = plans
-    .filter((plan) => !redirects.some((redirected) => hostCovers(redirected, plan.domain)))
-    .map((plan) => gatewayVirtualHost(plan, servers, context));
-  const redirecting = redirects.map((host) => redirectingVirtualHost(`${host}:redirect`, [host]));
-  const configuration = create(RouteConfigurationSchema, {
-    name,
-    virtualHosts: [...hosts, ...redirecting],
-    maxDirectResponseBodySizeBytes: MAX_DIRECT_RESPONSE_BYTES,
-    ignorePortInHostMatching: true,
-  });
-  return encodeResource(RouteConfigurationSchema, name, configuration);
-}
-
-function gatewayVirtualHost(plan: GatewayHostPlan, servers: readonly GatewayServer[], context: Context): VirtualHost {
   const port = servers[0]?.server.port.number ?? 0;
-  return decidedVirtualHost(
-    `${plan.domain}:${port}`,
-    [plan.domain],
-    buildHostRules(plan.governing, context),
-    undefined,
-  );
+  const hosts = planGatewayHosts(servers, context)
+    .filter(({ domain }) => !redirects.some((redirected) => hostCovers(redirected, domain)))
+    .map(({ domain, governing }) => {
+      const virtualServices = governing.map(({ virtualService }) => virtualService);
+      const sites = governing.map(({ site }) => `${site.gateway}:${site.port}`).join(" ");
+      const dependencies = {
+        cheap: [...virtualServices, mesh.services, mesh.destinationRules, mesh.rollouts],
+        exact: () => virtualServices.flatMap((own) => ruleDependencies(own, context)),
+      };
+      return memo.of(`host ${name}/${domain} ${sites}`, dependencies, () =>
+        encodeHost(
+          name,
+          decidedVirtualHost(`${domain}:${port}`, [domain], buildHostRules(governing, context), undefined),
+        ),
+      );
+    });
+  const redirecting = redirects.map((host) => redirectingVirtualHost(`${host}:redirect`, [host]));
+  return routeConfiguration(name, hosts, redirecting, context.proxy.separateHosts);
 }
 
 function httpsRedirectHosts(servers: readonly GatewayServer[]): string[] {

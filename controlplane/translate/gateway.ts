@@ -11,13 +11,13 @@ import { clusterName } from "./cluster-name.js";
 import { type Context, destinationPolicy } from "./context.js";
 import { downstreamTls } from "./downstream-tls.js";
 import { filterChain, listener } from "./filter-chain.js";
-import { boundVirtualServices, type GatewayServer, gatewayRoutes, nameOfGateway } from "./gateway-routes.js";
+import { boundVirtualServices, type GatewayServer, nameOfGateway } from "./gateway-routes.js";
 import { httpConnection } from "./http-connection.js";
 import { type EnvoyResource, encodeResource } from "./resource.js";
 import { credentialIsComplete } from "./secrets.js";
 import { tcpProxy, tcpRuleChains, tlsRuleChains } from "./tcp-route.js";
 
-/** The listeners and route configurations of a gateway. */
+/** The listeners of a gateway. */
 export function gatewayListeners(context: Context): EnvoyResource[] {
   const byAddress = new Map<string, GatewayServer[]>();
   for (const entry of selectedServers(context)) {
@@ -27,6 +27,23 @@ export function gatewayListeners(context: Context): EnvoyResource[] {
   return [...byAddress]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .flatMap(([name, servers]) => portListener(name, servers, context));
+}
+
+/** The route configurations that a gateway's listeners ask for: by name, the servers that share it. */
+export function gatewayRouteServers(context: Context): ReadonlyMap<string, readonly GatewayServer[]> {
+  const byName = new Map<string, GatewayServer[]>();
+  for (const entry of selectedServers(context)) {
+    if (isClearHttp(entry.server) || isTerminatedHttp(entry, context)) push(byName, routeNameOf(entry), entry);
+  }
+  return byName;
+}
+
+/** As Istio: servers in the clear share one by port, an HTTPS server has its own. */
+function routeNameOf({ gateway, server }: GatewayServer): string {
+  const { number, name } = server.port;
+  return isClearHttp(server)
+    ? `http.${number}`
+    : `https.${number}.${name}.${gateway.meta.name}.${gateway.meta.namespace}`;
 }
 
 function selectedServers(context: Context): GatewayServer[] {
@@ -49,26 +66,16 @@ export function boundPort(port: number, context: Context): number {
 
 /** The servers of one port: all in the clear as HTTP, or told apart by the server name in TLS, or plain TCP. */
 function portListener(name: string, servers: readonly GatewayServer[], context: Context): EnvoyResource[] {
-  const clear = servers.filter(({ server }) => !terminatesTls(server) && isHttpServer(server) && !passesTls(server));
-  const encrypted = servers.filter(({ server }) => terminatesTls(server));
-  const passed = servers.filter(({ server }) => passesTls(server));
+  const [clear] = servers.filter(({ server }) => isClearHttp(server));
   const raw = servers.filter(({ server }) => server.port.protocol === "TCP" || server.port.protocol === "MONGO");
-  const resources: EnvoyResource[] = [];
-  const chains: FilterChain[] = [];
-  let defaultChain: FilterChain | undefined;
-  for (const entry of encrypted) {
-    const chain = terminatingChain(entry, context, resources);
-    if (chain) chains.push(chain);
-  }
-  for (const entry of passed) chains.push(...passthroughChains(entry, context));
-  if (clear.length > 0) {
-    const routeName = `http.${clear[0]?.server.port.number}`;
-    resources.push(gatewayRoutes(routeName, clear, context));
-    defaultChain = filterChain(routeName, undefined, [edgeConnection(routeName, context)]);
-  } else {
-    defaultChain = raw.flatMap((entry) => l4Chains(entry, context))[0];
-  }
-  if (chains.length === 0 && !defaultChain) return resources;
+  const chains = servers.flatMap((entry) => {
+    if (terminatesTls(entry.server)) return terminatingChain(entry, context) ?? [];
+    return passesTls(entry.server) ? passthroughChains(entry, context) : [];
+  });
+  const defaultChain = clear
+    ? filterChain(routeNameOf(clear), undefined, [edgeConnection(routeNameOf(clear), context)])
+    : raw.flatMap((entry) => l4Chains(entry, context))[0];
+  if (chains.length === 0 && !defaultChain) return [];
   const separator = name.lastIndexOf("_");
   const built = listener({
     name,
@@ -79,7 +86,7 @@ function portListener(name: string, servers: readonly GatewayServer[], context: 
     chains: withoutDuplicateMatches(chains),
     ...(defaultChain ? { defaultChain } : {}),
   });
-  return [...resources, encodeResource(ListenerSchema, name, built)];
+  return [encodeResource(ListenerSchema, name, built)];
 }
 
 function edgeConnection(routeName: string, context: Context) {
@@ -91,6 +98,16 @@ function edgeConnection(routeName: string, context: Context) {
 
 function isHttpServer(server: Server): boolean {
   return ["HTTP", "HTTPS", "HTTP2", "GRPC", "GRPC-WEB"].includes(server.port.protocol);
+}
+
+function isClearHttp(server: Server): boolean {
+  return isHttpServer(server) && !terminatesTls(server) && !passesTls(server);
+}
+
+function isTerminatedHttp({ server }: GatewayServer, context: Context): boolean {
+  return (
+    server.port.protocol === "HTTPS" && terminatesTls(server) && credentialIsComplete(server.tls, "server", context)
+  );
 }
 
 function passesTls(server: Server): boolean {
@@ -106,7 +123,7 @@ function terminatesTls(server: Server): boolean {
 }
 
 /** Undefined while the server's credential is missing: the port's other servers must not wait for it. */
-function terminatingChain(entry: GatewayServer, context: Context, resources: EnvoyResource[]): FilterChain | undefined {
+function terminatingChain(entry: GatewayServer, context: Context): FilterChain | undefined {
   const { gateway, server } = entry;
   if (!server.tls || !credentialIsComplete(server.tls, "server", context)) return undefined;
   const { number, name, protocol } = server.port;
@@ -115,21 +132,12 @@ function terminatingChain(entry: GatewayServer, context: Context, resources: Env
   if (protocol === "TLS") {
     const [first] = l4Chains(entry, context);
     if (!first) return undefined;
-    return filterChain(
-      `tls.${number}.${name}.${nameOfGateway(gateway)}`,
-      match,
-      first.filters,
-      downstreamTls(server.tls, [], own),
-    );
+    const chainName = `tls.${number}.${name}.${nameOfGateway(gateway)}`;
+    return filterChain(chainName, match, first.filters, downstreamTls(server.tls, [], own));
   }
-  const routeName = `https.${number}.${name}.${gateway.meta.name}.${gateway.meta.namespace}`;
-  resources.push(gatewayRoutes(routeName, [entry], context));
-  return filterChain(
-    routeName,
-    match,
-    [edgeConnection(routeName, context)],
-    downstreamTls(server.tls, ["h2", "http/1.1"], own),
-  );
+  const routeName = routeNameOf(entry);
+  const socket = downstreamTls(server.tls, ["h2", "http/1.1"], own);
+  return filterChain(routeName, match, [edgeConnection(routeName, context)], socket);
 }
 
 function serverNames({ gateway, server }: GatewayServer): string[] {

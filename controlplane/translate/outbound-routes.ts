@@ -1,41 +1,89 @@
 // A sidecar's outbound HTTP: one route configuration for each port, a virtual host for each host in scope.
 import { create } from "@bufbuild/protobuf";
 import { type Route, RouteSchema, type VirtualHost } from "../gen/envoy/config/route/v3/route_components_pb.js";
-import { RouteConfigurationSchema } from "../gen/envoy/config/route/v3/route_pb.js";
-import type { EgressScope } from "../mesh/scope.js";
-import type { MeshService } from "../mesh/service.js";
+import { type EgressScope, servicesByPort } from "../mesh/scope.js";
+import { isHttp, type MeshService } from "../mesh/service.js";
 import { clusterName, PASSTHROUGH_CLUSTER } from "./cluster-name.js";
 import { effectiveSettings } from "./cluster-policy.js";
 import { type Context, destinationPolicy } from "./context.js";
 import { type HostPlan, indexMeshRules, planOutboundHosts } from "./host-plan.js";
-import { type EnvoyResource, encodeResource } from "./resource.js";
+import type { Dependencies } from "./memo.js";
+import type { EnvoyResource } from "./resource.js";
 import { anyPath, statusRoute } from "./route.js";
 import { routeAction } from "./route-action.js";
-import { buildHostRules } from "./rules.js";
+import { encodeHost, routeConfiguration } from "./route-configuration.js";
+import { buildHostRules, ruleDependencies } from "./rules.js";
 import { decidedVirtualHost, nativeVirtualHost } from "./virtual-host.js";
 
 /** The annotation of a VirtualService by which its hosts are served without a decision when the filter cannot decide. */
 const FAIL_OPEN_ANNOTATION = "headgate.dev/fail-open";
 
-/** The route configuration of one outbound port. */
-export function outboundRoutes(name: string, egress: EgressScope, port: number, context: Context): EnvoyResource {
-  const hosts = outboundHosts(egress, port, context).map((plan) => outboundVirtualHost(plan, port, context));
-  const configuration = create(RouteConfigurationSchema, {
-    name,
-    virtualHosts: [...hosts, catchAll(context)],
-    maxDirectResponseBodySizeBytes: MAX_DIRECT_RESPONSE_BYTES,
-    ignorePortInHostMatching: true,
-  });
-  return encodeResource(RouteConfigurationSchema, name, configuration);
+/** One outbound port with HTTP services behind it. */
+export interface OutboundPort {
+  readonly egress: EgressScope;
+  readonly port: number;
+  readonly services: readonly MeshService[];
 }
 
-/** directResponse bodies of up to 1 MiB, as Istio allows. */
-export const MAX_DIRECT_RESPONSE_BYTES = 1_048_576;
+/** The name of a port's route configuration: the port, with the address that an egress listener asks for before it. */
+export function routeNameOf({ egress, port }: OutboundPort): string {
+  return egress.bind === undefined ? String(port) : `${egress.bind}_${port}`;
+}
+
+/** The ports of a sidecar's egress that have HTTP services; of two with one name the first counts. */
+export function httpPorts(context: Context): OutboundPort[] {
+  const names = new Set<string>();
+  return outboundPorts(context)
+    .map((entry) => ({
+      ...entry,
+      services: entry.services.filter(({ ports }) =>
+        ports.some((own) => own.number === entry.port && isHttp(own.protocol)),
+      ),
+    }))
+    .filter((entry) => entry.services.length > 0 && !names.has(routeNameOf(entry)) && names.add(routeNameOf(entry)));
+}
+
+/** All ports of a sidecar's egress, listener by listener, in rising order within each. */
+export function outboundPorts(context: Context): OutboundPort[] {
+  return context.memo.of("outbound ports", { cheap: [context.scope] }, () =>
+    context.scope.egress.flatMap((egress) =>
+      [...servicesByPort(egress.services)]
+        .filter(([port]) => egress.port === undefined || egress.port.number === port)
+        .map(([port, services]) => ({ egress, port, services })),
+    ),
+  );
+}
+
+/** The route configuration of one outbound port. */
+export function outboundRoutes(entry: OutboundPort, context: Context): EnvoyResource[] {
+  const { egress, port, services } = entry;
+  const name = routeNameOf(entry);
+  const hosts = outboundHosts({ ...egress, services }, port, context).map((plan) =>
+    context.memo.of(`host ${name}/${plan.name} ${plan.domains.join(" ")}`, hostDependencies(plan, context), () =>
+      encodeHost(name, outboundVirtualHost(plan, port, context)),
+    ),
+  );
+  return routeConfiguration(name, hosts, [catchAll(context)], context.proxy.separateHosts);
+}
+
+function hostDependencies(plan: HostPlan, context: Context): Dependencies {
+  const { mesh } = context;
+  return {
+    cheap: [plan.service, ...plan.virtualServices, mesh.services, mesh.destinationRules, mesh.rollouts],
+    exact: () => [
+      plan.service,
+      plan.service && destinationPolicy(context, plan.service),
+      ...plan.virtualServices.flatMap((virtualService) => ruleDependencies(virtualService, context)),
+    ],
+  };
+}
 
 export function outboundHosts(egress: EgressScope, port: number, context: Context): HostPlan[] {
   return planOutboundHosts(
     egress,
-    indexMeshRules(egress.virtualServices),
+    context.memo.of("rules of the mesh", { cheap: [egress.virtualServices] }, () =>
+      indexMeshRules(egress.virtualServices),
+    ),
     port,
     context.proxy.namespace,
     (hostname) => context.scope.resolve(hostname, context.proxy.namespace) !== undefined,

@@ -4,7 +4,7 @@ import { TrafficDirection } from "../gen/envoy/config/core/v3/base_pb.js";
 import type { FilterChain } from "../gen/envoy/config/listener/v3/listener_components_pb.js";
 import { ListenerSchema } from "../gen/envoy/config/listener/v3/listener_pb.js";
 import { fullHostname, hostCovers } from "../mesh/hostname.js";
-import { type EgressScope, servicesByPort } from "../mesh/scope.js";
+import type { EgressScope } from "../mesh/scope.js";
 import { isHttp, isTls, type MeshService, type Protocol } from "../mesh/service.js";
 import type { VirtualService } from "../resources/virtual-service.js";
 import { bindPort, outboundBindAddress } from "./bind.js";
@@ -12,7 +12,7 @@ import { BLACK_HOLE_CLUSTER, clusterName, PASSTHROUGH_CLUSTER } from "./cluster-
 import type { Context } from "./context.js";
 import { filterChain, type ListenerOptions, listener } from "./filter-chain.js";
 import { httpConnection } from "./http-connection.js";
-import { outboundRoutes, passesThrough } from "./outbound-routes.js";
+import { type OutboundPort, outboundPorts, passesThrough, routeNameOf } from "./outbound-routes.js";
 import { type EnvoyResource, encodeResource } from "./resource.js";
 import { serviceTcpProxy, tcpProxy, tcpRuleChains, tlsRuleChains } from "./tcp-route.js";
 
@@ -20,48 +20,37 @@ import { serviceTcpProxy, tcpProxy, tcpRuleChains, tlsRuleChains } from "./tcp-r
 export const VIRTUAL_OUTBOUND_PORT = 15001;
 
 /**
- * The listeners and route configurations of a sidecar's egress. `inbound` holds the names of the inbound listeners: where
- * both would bind one address and port, which needs a proxy with one address for both, the inbound one has it.
+ * The listeners of a sidecar's egress. `inbound` holds the names of the inbound listeners: where both would bind one
+ * address and port, which needs a proxy with one address for both, the inbound one has it.
  */
 export function outboundListeners(context: Context, inbound: ReadonlySet<string>): EnvoyResource[] {
   const taken = new Set(inbound);
-  const resources = context.scope.egress.flatMap((egress) =>
-    [...servicesByPort(egress.services)]
-      .filter(([port]) => egress.port === undefined || egress.port.number === port)
-      .flatMap(([port, services]) => portListeners(egress, port, services, context, taken)),
-  );
+  const resources = outboundPorts(context).flatMap((entry) => portListeners(entry, context, taken));
   return context.proxy.interceptionMode === "REDIRECT" ? [...resources, virtualOutbound(context)] : resources;
 }
 
-/** The listeners of one port; `taken` holds the names that earlier egress listeners already gave out. */
-function portListeners(
-  egress: EgressScope,
-  port: number,
-  services: readonly MeshService[],
-  context: Context,
-  taken: Set<string>,
-): EnvoyResource[] {
+/** The listeners of one port; `taken` holds the names that earlier listeners already have. */
+function portListeners(entry: OutboundPort, context: Context, taken: Set<string>): EnvoyResource[] {
+  const { egress, port } = entry;
   const bind = egress.binds || context.proxy.interceptionMode === "NONE";
   const address = egress.bind ?? outboundBindAddress(context.proxy, bind);
   const name = address.startsWith("unix://") ? address.slice("unix://".length) : `${address}_${port}`;
   if (taken.has(name)) return [];
   taken.add(name);
-  const of = (test: (protocol: Protocol) => boolean) =>
-    services.filter((service) => service.ports.some((own) => own.number === port && test(own.protocol)));
-  const http = of(isHttp);
-  const tcp = of((protocol) => protocol === "tcp");
+  const { http, tls, tcp } = context.memo.of(`protocols of ${routeNameOf(entry)}`, { cheap: [entry.services] }, () =>
+    byProtocol(entry),
+  );
   // Captured connections keep their destination, so a service with an address of its own has a listener of its own.
   const addressed = !bind ? tcp.filter((service) => service.addresses.length > 0) : [];
   const [unaddressed] = tcp.filter((service) => !addressed.includes(service));
-  const routeName = egress.port ? name : String(port);
-  const fallback = fallbackChains(egress, http.length > 0 ? routeName : undefined, unaddressed, port, context);
-  const chains = [
-    ...of(isTls).flatMap((service) => tlsChains(egress, service, port, context)),
-    ...fallback.slice(0, -1),
-  ];
+  const fallback = http
+    ? [httpChain(entry, context)]
+    : unaddressed
+      ? tcpChains(egress, unaddressed, port, context)
+      : [];
+  const chains = [...tls.flatMap((service) => tlsChains(egress, service, port, context)), ...fallback.slice(0, -1)];
   const defaultChain = fallback.at(-1) ?? (!bind && chains.length > 0 ? unknownTraffic(context) : undefined);
   return [
-    ...(http.length > 0 ? [outboundRoutes(routeName, { ...egress, services: http }, port, context)] : []),
     ...addressed.flatMap((service) => addressListeners(egress, service, port, context)),
     ...(chains.length > 0 || defaultChain
       ? [encodeListener({ name, address, port, bind, chains, ...(defaultChain ? { defaultChain } : {}) }, context)]
@@ -69,21 +58,19 @@ function portListeners(
   ];
 }
 
-/** What the port does with connections that no TLS name takes: HTTP, else the one TCP service that has no address. */
-function fallbackChains(
-  egress: EgressScope,
-  routeName: string | undefined,
-  tcp: MeshService | undefined,
-  port: number,
-  context: Context,
-): FilterChain[] {
-  if (routeName === undefined) return tcp ? tcpChains(egress, tcp, port, context) : [];
+/** How a port's services are told apart; HTTP ones are told apart by their routes. */
+function byProtocol({ port, services }: OutboundPort) {
+  const of = (test: (protocol: Protocol) => boolean) =>
+    services.filter((service) => service.ports.some((own) => own.number === port && test(own.protocol)));
+  return { http: of(isHttp).length > 0, tls: of(isTls), tcp: of((protocol) => protocol === "tcp") };
+}
+
+function httpChain(entry: OutboundPort, context: Context): FilterChain {
+  const routeName = routeNameOf(entry);
   const statPrefix = `outbound_${routeName}`;
-  return [
-    filterChain("http", undefined, [
-      httpConnection({ statPrefix, routes: { rds: routeName }, decides: true, edge: false }, context.options),
-    ]),
-  ];
+  return filterChain("http", undefined, [
+    httpConnection({ statPrefix, routes: { rds: routeName }, decides: true, edge: false }, context.options),
+  ]);
 }
 
 function addressListeners(egress: EgressScope, service: MeshService, port: number, context: Context): EnvoyResource[] {

@@ -26,8 +26,14 @@ export function encodeResource<S extends DescMessage>(
   name: string,
   message: MessageShape<S>,
 ): EnvoyResource {
-  const any = toBinary(AnySchema, pack(schema, message));
-  return Object.freeze({ typeUrl: typeUrlOf(schema), name, version: contentHash(any), any });
+  return encodeBytes(schema, name, toBinary(schema, message));
+}
+
+/** For a message that is encoded already. */
+export function encodeBytes(schema: DescMessage, name: string, message: Uint8Array): EnvoyResource {
+  const typeUrl = typeUrlOf(schema);
+  const any = toBinary(AnySchema, create(AnySchema, { typeUrl, value: message }));
+  return Object.freeze({ typeUrl, name, version: contentHash(any), any });
 }
 
 /** 128 bits of SHA-256, in 22 characters that need no quoting anywhere. */

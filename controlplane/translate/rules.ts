@@ -3,10 +3,10 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import type { Any } from "@bufbuild/protobuf/wkt";
 import { type Route, RouteSchema } from "../gen/envoy/config/route/v3/route_components_pb.js";
 import { CorsPolicySchema } from "../gen/envoy/extensions/filters/http/cors/v3/cors_pb.js";
-import { destinationLabel } from "../mesh/rollouts.js";
+import { destinationLabel, rolloutKey } from "../mesh/rollouts.js";
 import type { PolicyDestination, PolicyRule } from "../policy/rule.js";
 import type { HttpMatch, HttpRoute, HttpRouteDestination, VirtualService } from "../resources/virtual-service.js";
-import { type Context, resolveDestination, targetSettings } from "./context.js";
+import { type Context, destinationPolicy, resolveDestination, targetSettings } from "./context.js";
 import { ruleFault } from "./fault.js";
 import { applyHeaderOperations, authorityOf } from "./header-operations.js";
 import { contentHash, pack } from "./resource.js";
@@ -73,6 +73,23 @@ export function buildHostRules(governing: readonly GoverningRules[], context: Co
     }
   }
   return close(policy, sources, routes);
+}
+
+/** All that the rules of a VirtualService are translated from, for comparison by identity. */
+export function ruleDependencies(virtualService: VirtualService, context: Context): unknown[] {
+  const { meta, spec } = virtualService;
+  const found: unknown[] = [virtualService];
+  for (const rule of spec.http) {
+    for (const { destination } of [...rule.route, ...rule.mirrors]) {
+      const service = context.scope.resolve(destination.host, meta.namespace);
+      found.push(service, service && destinationPolicy(context, service));
+    }
+    if (rule.name !== undefined) {
+      const route = { virtualService: meta.name, route: rule.name };
+      found.push(context.mesh.rollouts.get(rolloutKey(meta.namespace, route)));
+    }
+  }
+  return found;
 }
 
 /** What no rule matches is answered as Envoy answers what no route matches: 404. */

@@ -21,6 +21,8 @@ export interface NodeIdentity {
 export interface Peer {
   /** Address and port. */
   readonly address: string;
+  /** The variant of the protocol that it speaks. */
+  readonly protocol: "delta" | "sotw";
   /** Present when the client showed one and TLS accepted it. */
   readonly certificate?: PeerCertificate;
 }

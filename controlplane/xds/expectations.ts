@@ -1,6 +1,6 @@
 // What a client is about to ask for because of what it was sent, so that routes wait for it too. No I/O.
 import type { ResourceMap } from "./difference.js";
-import type { Dependents } from "./order.js";
+import type { Dependent, Dependents } from "./order.js";
 import type { TypeUrl } from "./snapshot.js";
 import type { Subscription } from "./subscription.js";
 
@@ -35,7 +35,7 @@ export class Expectations {
       const dependents = this.dependents(typeUrl, name);
       if (dependents === undefined) continue;
       const { subscription, resources } = lookUp(dependents.typeUrl);
-      for (const dependent of dependents.names) {
+      for (const dependent of namesOf(dependents, resources.keys())) {
         if (!resources.has(dependent)) continue;
         if (subscription?.covers(dependent)) subscription.asked.add(dependent);
         else this.#expect(dependents.typeUrl, dependent, now);
@@ -47,7 +47,9 @@ export class Expectations {
   cancel(typeUrl: TypeUrl, names: readonly string[]): void {
     for (const name of names) {
       const dependents = this.dependents(typeUrl, name);
-      for (const dependent of dependents?.names ?? []) this.#drop(dependents?.typeUrl ?? typeUrl, dependent);
+      if (dependents === undefined) continue;
+      const expected = [...this.names(dependents.typeUrl)];
+      for (const dependent of namesOf(dependents, expected)) this.#drop(dependents.typeUrl, dependent);
     }
   }
 
@@ -87,4 +89,8 @@ export class Expectations {
     const expectation = this.#byType.get(typeUrl);
     if (expectation?.names.delete(name) && expectation.names.size === 0) this.#byType.delete(typeUrl);
   }
+}
+
+function namesOf(dependent: Dependent, all: Iterable<string>): readonly string[] {
+  return "names" in dependent ? dependent.names : [...all].filter((name) => name.startsWith(dependent.prefix));
 }

@@ -61,12 +61,20 @@ export function isKnown(order: PushOrder, typeUrl: TypeUrl): boolean {
   return order.changes.includes(typeUrl);
 }
 
-/** The resources of another type that a client asks for when it gets a changed resource, and must get again. */
-export type Dependents = (
-  typeUrl: TypeUrl,
-  name: string,
-) => { readonly typeUrl: TypeUrl; readonly names: readonly string[] } | undefined;
+/** Resources of another type: those of these names, or all whose names begin so. */
+export type Dependent = { readonly typeUrl: TypeUrl } & (
+  | { readonly names: readonly string[] }
+  | { readonly prefix: string }
+);
 
-/** A cluster warms on endpoints of its own name. */
-export const clusterEndpoints: Dependents = (typeUrl, name) =>
-  typeUrl === CLUSTER ? { typeUrl: ENDPOINTS, names: [name] } : undefined;
+/** What a client asks for when it gets a changed resource, and must get again. */
+export type Dependents = (typeUrl: TypeUrl, name: string) => Dependent | undefined;
+
+/**
+ * A cluster warms on endpoints of its own name. A route configuration begins without the virtual hosts that belong to
+ * it: those that came before it were for nobody.
+ */
+export const defaultDependents: Dependents = (typeUrl, name) => {
+  if (typeUrl === CLUSTER) return { typeUrl: ENDPOINTS, names: [name] };
+  return typeUrl === ROUTES ? { typeUrl: VIRTUAL_HOST, prefix: `${name}/` } : undefined;
+};

@@ -18,7 +18,7 @@ import { type Clock, systemClock } from "./clock.js";
 import { ConnectRate, type OnConnect } from "./connect.js";
 import { delta } from "./delta.js";
 import type { EventSink } from "./events.js";
-import { clusterEndpoints, DEFAULT_ORDER } from "./order.js";
+import { DEFAULT_ORDER, defaultDependents } from "./order.js";
 import type { AnyRequest, Protocol } from "./protocol.js";
 import type { SessionOptions } from "./session.js";
 import { sotw } from "./sotw.js";
@@ -74,7 +74,7 @@ export interface AdsServer {
 
 const DEFAULT_SESSION: SessionOptions = {
   order: DEFAULT_ORDER,
-  dependents: clusterEndpoints,
+  dependents: defaultDependents,
   quietMillis: 10,
   maxQuietMillis: 1_000,
   answerMillis: 5_000,

@@ -56,7 +56,11 @@ export class GrpcAdsStream<Request extends AnyRequest> implements AdsStream {
   ) {
     this.#connectedAt = host.clock.now();
     const certificate = call.getAuthContext().sslPeerCertificate;
-    this.#peer = { address: call.getPeer(), ...(certificate !== undefined && { certificate }) };
+    this.#peer = {
+      address: call.getPeer(),
+      protocol: protocol.name,
+      ...(certificate !== undefined && { certificate }),
+    };
     call.on("data", (bytes: Buffer) => this.#guard(() => this.#read(bytes)));
     call.on("end", () => call.end());
     call.on("close", () => this.#close());

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { createBootstrap } from "../../controlplane/agent/bootstrap.js";
 import { packagePath } from "../../controlplane/agent/package-root.js";
-import { Snapshots } from "../../controlplane/publish/snapshots.js";
-import { translate } from "../../controlplane/translate/translate.js";
+import { nextSnapshot } from "../../controlplane/publish/snapshots.js";
+import { Translator } from "../../controlplane/translate/translate.js";
 import { SnapshotCache } from "../../controlplane/xds/cache.js";
 import { type AdsServer, createAdsServer } from "../../controlplane/xds/server.js";
 import { startTestEnvoy } from "../harness/envoy.js";
@@ -28,9 +28,9 @@ beforeAll(async () => {
 /** Publishes the case and gives the types that it has resources of. */
 function publish({ mesh, proxy }: GoldenCase): string[] {
   const wasm = readFileSync(packagePath("build", "traffic.wasm"));
-  const resources = translate(mesh, proxy, { trafficFilter: { wasm } });
-  cache.set(proxy.id, new Snapshots().create(resources));
-  return [...new Set(resources.map((resource) => resource.typeUrl))];
+  const snapshot = nextSnapshot(undefined, new Translator({ trafficFilter: { wasm } }).translate(mesh, proxy));
+  cache.set(proxy.id, snapshot);
+  return [...snapshot.resources.keys()];
 }
 
 function bootstrapOf({ proxy, node }: GoldenCase): object {

@@ -7,7 +7,7 @@ import { ClusterSchema } from "../../controlplane/gen/envoy/config/cluster/v3/cl
 import { TypedExtensionConfigSchema } from "../../controlplane/gen/envoy/config/core/v3/extension_pb.js";
 import { ClusterLoadAssignmentSchema } from "../../controlplane/gen/envoy/config/endpoint/v3/endpoint_pb.js";
 import { ListenerSchema } from "../../controlplane/gen/envoy/config/listener/v3/listener_pb.js";
-import { RouteSchema } from "../../controlplane/gen/envoy/config/route/v3/route_components_pb.js";
+import { RouteSchema, VirtualHostSchema } from "../../controlplane/gen/envoy/config/route/v3/route_components_pb.js";
 import { RouteConfigurationSchema } from "../../controlplane/gen/envoy/config/route/v3/route_pb.js";
 import { CorsPolicySchema, CorsSchema } from "../../controlplane/gen/envoy/extensions/filters/http/cors/v3/cors_pb.js";
 import { HeaderMutationSchema } from "../../controlplane/gen/envoy/extensions/filters/http/header_mutation/v3/header_mutation_pb.js";
@@ -57,6 +57,7 @@ const registry = createRegistry(
   TlsInspectorSchema,
   TypedExtensionConfigSchema,
   UpstreamTlsContextSchema,
+  VirtualHostSchema,
   WasmSchema,
 );
 
@@ -75,7 +76,7 @@ export function readGoldenCase(path: string): GoldenCase {
   const [head] = parseAllDocuments(text);
   if (!head || "empty" in head) throw new Error(`${path} is empty`);
   const node = head.toJS() as GoldenCase["node"];
-  const parsed = parseNode(node as Parameters<typeof parseNode>[0]);
+  const parsed = parseNode(node as Parameters<typeof parseNode>[0], "delta");
   if ("error" in parsed) throw new Error(`${path}: ${parsed.error}`);
   const { objects, violations } = parseYaml(text.slice(text.indexOf("\n---\n") + 5), path);
   const decoded = objects.map((object) => decodeObject(object, "default"));

@@ -2,7 +2,14 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { delta } from "../../controlplane/xds/delta.js";
-import { CLUSTER, clusterEndpoints, DEFAULT_ORDER, ENDPOINTS, LISTENER, ROUTES } from "../../controlplane/xds/order.js";
+import {
+  CLUSTER,
+  DEFAULT_ORDER,
+  defaultDependents,
+  ENDPOINTS,
+  LISTENER,
+  ROUTES,
+} from "../../controlplane/xds/order.js";
 import type { AnyRequest, Protocol, Response } from "../../controlplane/xds/protocol.js";
 import { Session, type SessionOptions } from "../../controlplane/xds/session.js";
 import type { Snapshot } from "../../controlplane/xds/snapshot.js";
@@ -12,7 +19,7 @@ import { snapshot } from "./support/resources.js";
 
 const OPTIONS: SessionOptions = {
   order: DEFAULT_ORDER,
-  dependents: clusterEndpoints,
+  dependents: defaultDependents,
   quietMillis: 10,
   maxQuietMillis: 100,
   answerMillis: 2_000,

@@ -51,7 +51,7 @@ test("the hook is asked before any work is done, with all that the node says of 
         userAgentVersion: "1.40.0",
         clientFeatures: [],
       },
-      peer: { address: expect.stringMatching(/^127\.0\.0\.1:\d+$/) },
+      peer: { address: expect.stringMatching(/^127\.0\.0\.1:\d+$/), protocol: "delta" },
       token: "Bearer token",
     },
   ]);
