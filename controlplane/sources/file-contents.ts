@@ -64,7 +64,7 @@ export class FileContents {
   /**
    * Takes in what the file says now. An object that has an error keeps its last good version. A file with a fault of its
    * own, or with a document that cannot be told apart, also keeps the objects that it no longer has: they may be what
-   * the fault hides.
+   * the fault hides. If the last object has an error, the file may be cut off there, and what came after it is kept.
    */
   update(reading: FileReading): void {
     const before = new Map(this.entries.toReversed().map((entry) => [entry.key, entry]));
@@ -77,17 +77,29 @@ export class FileContents {
         before.delete(object.key);
       }
     }
-    if (faults.some((violation) => violation.severity === "error")) {
-      for (const entry of before.values()) if (entry.resource !== undefined) entries.push({ ...entry, violations: [] });
-    }
+    const keptAfter = faults.some(isError) ? -1 : this.indexOfCut(reading.objects.at(-1));
+    const kept = this.entries.filter((entry, index) => index > keptAfter && before.get(entry.key) === entry);
+    entries.push(
+      ...kept.filter(({ resource }) => resource !== undefined).map((entry) => ({ ...entry, violations: [] })),
+    );
     this.entries = entries;
     this.faults = deepFreeze(faults);
+  }
+
+  /** Where among the objects so far the file seems to be cut off: at its last object, if that one has an error. */
+  private indexOfCut(last: ReadObject | undefined): number {
+    const index = this.entries.findIndex(({ key }) => key === last?.key);
+    return index !== -1 && last?.violations.some(isError) ? index : Number.POSITIVE_INFINITY;
   }
 
   /** The file cannot be read: everything stays, and the violation says why. */
   fail(violation: Violation): void {
     this.faults = [violation];
   }
+}
+
+function isError(violation: Violation): boolean {
+  return violation.severity === "error";
 }
 
 function entryOf(key: string, object: ReadObject, before: Entry | undefined): Entry {

@@ -172,6 +172,36 @@ describe("a directory source", () => {
       expect(after.resources.get(key("c"))).toBe(follower.states[0]?.resources.get(key("c")));
     });
 
+    test("stays cut off within an object: what came after it is served on", async () => {
+      const text = ["a", "b", "c"].map((name) => entry(name, name)).join("---\n");
+      await write("all.yaml", text);
+      await start({ settleMs: 20 });
+      for (const end of [
+        "name: b\n",
+        "name: b\nspec:\n",
+        "kind: ServiceEntry\nmetadata:\n  na",
+        "apiVersion: networking",
+      ]) {
+        await write(
+          "all.yaml",
+          text.slice(0, text.indexOf("---")) +
+            `---\napiVersion: networking.istio.io/v1\nkind: ServiceEntry\nmetadata:\n  ${end}`,
+        );
+        await follower.until(({ violations }) => violations.length > 0);
+        await write("all.yaml", text);
+        await follower.until(({ violations }) => violations.length === 0);
+      }
+      for (const name of ["a", "b", "c"]) alwaysServed(name);
+    });
+
+    test("has a fault in one object while another one is taken out: that one goes", async () => {
+      await write("all.yaml", ["a", "b", "c"].map((name) => entry(name, name)).join("---\n"));
+      await start({ settleMs: 20 });
+      await write("all.yaml", [entry("a", "a"), entry("c", undefined)].join("---\n"));
+      const state = await follower.until(({ resources }) => !resources.has(key("b")));
+      expect(hostOf(state, "c")).toBe("c");
+    });
+
     test("is broken YAML: it keeps all its objects, and says where it breaks", async () => {
       const good = `${entry("a", "a")}---\n${entry("b", "b")}`;
       await write("all.yaml", good);
