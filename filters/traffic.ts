@@ -4,8 +4,9 @@ import * as host from "./abi/host";
 import { resetScratch, scratch } from "./abi/memory";
 import { count } from "./abi/metrics";
 import { ascii } from "./abi/text";
+import { addRoot, startTicking, stopTicking } from "./abi/ticker";
 import { noteDestination, noteMatch } from "./explain";
-import { isExpired, strikes } from "./fault/draw";
+import { hasExpiry, isExpired, strikes } from "./fault/draw";
 import * as paused from "./fault/paused";
 import { firstClause } from "./match/decide";
 import { fillFromHeaders, fillPath } from "./match/request";
@@ -39,8 +40,6 @@ const faultBody = ascii(FAULT);
 const faultDetails = ascii(DETAILS);
 const namePrefix = ascii(tags.ROUTE_NAME_PREFIX);
 
-let root: u32 = 0;
-
 export function proxy_abi_version_0_2_1(): void {}
 
 export function proxy_on_memory_allocate(size: usize): usize {
@@ -55,7 +54,8 @@ export function proxy_on_vm_start(_context: u32, _size: u32): u32 {
 }
 
 export function proxy_on_configure(context: u32, _size: u32): u32 {
-  root = context;
+  addRoot(context);
+  if (paused.pausedCount() > 0) startTicking(context);
   return 1;
 }
 
@@ -77,7 +77,7 @@ export function proxy_on_request_headers(context: u32, _count: u32, _endOfStream
 /** Resumes or aborts every request whose delay is over. */
 export function proxy_on_tick(context: u32): void {
   resetScratch();
-  const now = host.now();
+  const now = host.monotonicNow();
   while (paused.pausedCount() > 0 && paused.nextDue() <= now) {
     const stream = paused.pausedContext(0);
     const status = paused.abortStatusOf(0);
@@ -87,9 +87,7 @@ export function proxy_on_tick(context: u32): void {
     if (status === 0) host.continueRequest();
     else abort(status, grpcStatus);
   }
-  if (paused.pausedCount() > 0) return;
-  host.enterContext(context);
-  host.setTickPeriod(0);
+  if (paused.pausedCount() === 0) stopTicking(context);
 }
 
 /** The image that the request's undecided route carries; UNKNOWN when the route is none of ours. */
@@ -163,19 +161,18 @@ function injectFault(context: u32, fault: usize): u32 {
   const delayed = strikes(load<u32>(fault, tags.FAULT_DELAY_ODDS), drawBits());
   const aborted = strikes(load<u32>(fault, tags.FAULT_ABORT_ODDS), drawBits());
   if (!delayed && !aborted) return CONTINUE;
-  const now = host.now();
-  if (isExpired(fault, now / NANOS_PER_MILLI)) return CONTINUE;
+  if (hasExpiry(fault) && isExpired(fault, host.now() / NANOS_PER_MILLI)) return CONTINUE;
   const status = aborted ? load<u32>(fault, tags.FAULT_ABORT_STATUS) : 0;
   const grpcStatus = load<i32>(fault, tags.FAULT_GRPC_STATUS);
-  if (delayed && pause(context, now + load<u32>(fault, tags.FAULT_DELAY_MILLIS) * NANOS_PER_MILLI, status, grpcStatus))
-    return STOP;
+  if (delayed && pause(context, load<u32>(fault, tags.FAULT_DELAY_MILLIS), status, grpcStatus)) return STOP;
   if (!aborted) return CONTINUE;
   abort(status, grpcStatus);
   return STOP;
 }
 
-/** Holds the request until it is due; false, and counted, when too many wait already. */
-function pause(context: u32, due: u64, status: u32, grpcStatus: i32): bool {
+/** Holds the request back; false, and counted, when too many wait already. */
+function pause(context: u32, milliseconds: u32, status: u32, grpcStatus: i32): bool {
+  const due = host.monotonicNow() + milliseconds * NANOS_PER_MILLI;
   const first = paused.pausedCount() === 0;
   if (!paused.addPaused(due, context, status, grpcStatus)) {
     forgetGone(context);
@@ -185,11 +182,7 @@ function pause(context: u32, due: u64, status: u32, grpcStatus: i32): bool {
     }
   }
   count(telemetry.delaysInjected);
-  if (first) {
-    host.enterContext(root);
-    host.setTickPeriod(1);
-    host.enterContext(context);
-  }
+  if (first) startTicking(context);
   return true;
 }
 

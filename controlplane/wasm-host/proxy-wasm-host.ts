@@ -5,7 +5,7 @@ export interface Stream {
   /** By the property's path, its parts joined by NUL. */
   readonly properties: ReadonlyMap<string, Uint8Array>;
   readonly headers: readonly (readonly [string, string])[];
-  /** Nanoseconds since the epoch. */
+  /** Nanoseconds since the epoch; the monotonic clock shows the same. */
   now: bigint;
   /** Written by the module: filter state, by name without "wasm.". */
   readonly filterState: Map<string, string>;
@@ -43,7 +43,10 @@ export class ProxyWasmHost {
   constructor(wasm: Uint8Array) {
     const instance = new WebAssembly.Instance(new WebAssembly.Module(Uint8Array.from(wasm)), {
       env: this.hostCalls(),
-      wasi_snapshot_preview1: { random_get: () => OK },
+      wasi_snapshot_preview1: {
+        random_get: () => OK,
+        clock_time_get: (_clock: number, _precision: bigint, result: number) => this.writeTime(result),
+      },
     });
     this.module = instance.exports as unknown as Module;
     this.module.proxy_on_vm_start(ROOT_CONTEXT, 0);
@@ -80,10 +83,7 @@ export class ProxyWasmHost {
       },
       proxy_get_header_map_pairs: (_map = 0, pointer = 0, size = 0) =>
         this.give(encodePairs(current().headers), pointer, size),
-      proxy_get_current_time_nanoseconds: (result = 0) => {
-        this.view().setBigUint64(result, current().now, true);
-        return OK;
-      },
+      proxy_get_current_time_nanoseconds: (result = 0) => this.writeTime(result),
       proxy_call_foreign_function: () => OK,
       proxy_set_effective_context: () => OK,
       proxy_set_tick_period_milliseconds: () => OK,
@@ -104,6 +104,11 @@ export class ProxyWasmHost {
         return OK;
       },
     };
+  }
+
+  private writeTime(result: number): number {
+    this.view().setBigUint64(result, this.stream?.now ?? 0n, true);
+    return OK;
   }
 
   /** Copies bytes into the module's memory and writes where they lie, and how many they are. */

@@ -1,9 +1,10 @@
 // The host calls the filter makes. What a call gives back lies in scratch, at resultPointer with resultLength bytes.
 import * as host from "@solo-io/proxy-runtime/assembly/imports";
-import { random_get } from "./wasi_snapshot_preview1";
+import { clock_time_get, random_get } from "./wasi_snapshot_preview1";
 
 const RESULT: usize = memory.data(16, 16);
 const OK: u32 = 0;
+const MONOTONIC_CLOCK: u32 = 1;
 const REQUEST_HEADERS: u32 = 0;
 const REQUEST_STREAM: u32 = 0;
 
@@ -41,6 +42,12 @@ export function callForeign(name: usize, length: usize): bool {
 /** Nanoseconds since the epoch. */
 export function now(): u64 {
   host.proxy_get_current_time_nanoseconds(RESULT + 8);
+  return load<u64>(RESULT, 8);
+}
+
+/** Nanoseconds of a clock that only ever goes forward, from whatever start. */
+export function monotonicNow(): u64 {
+  clock_time_get(MONOTONIC_CLOCK, 1, RESULT + 8);
   return load<u64>(RESULT, 8);
 }
 

@@ -6,8 +6,11 @@ export function strikes(odds: u32, bits: u32): bool {
   return <u32>((<u64>bits * tags.ODDS_ALWAYS) >> 32) < odds;
 }
 
-/** Whether a fault has ended; milliseconds since the epoch. */
+export function hasExpiry(fault: usize): bool {
+  return load<u64>(fault, tags.FAULT_EXPIRES) !== 0;
+}
+
+/** Whether a fault that has an expiry has ended; milliseconds since the epoch. */
 export function isExpired(fault: usize, now: u64): bool {
-  const end = load<u64>(fault, tags.FAULT_EXPIRES);
-  return end !== 0 && now >= end;
+  return now >= load<u64>(fault, tags.FAULT_EXPIRES);
 }

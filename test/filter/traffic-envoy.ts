@@ -1,6 +1,7 @@
 // A real Envoy with the filter and policies in its routes, as the control plane lays them out.
-import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import {
   type CompiledPolicy,
   compilePolicy,
@@ -101,41 +102,93 @@ function routeAction(route: object): object {
   };
 }
 
-/** The filter as the control plane configures it. */
-export function trafficFilter(): object {
-  const local = { filename: MODULE };
+/** What there is to choose about the filter's configuration. */
+export interface FilterOptions {
+  readonly module?: string;
+  /** The plugin's own configuration, which the filter does not look at. */
+  readonly configuration?: string;
+}
+
+/** The filter's configuration as the control plane gives it. */
+export function filterConfig({ module = MODULE, configuration }: FilterOptions = {}): object {
   return {
-    name: FILTER_NAME,
-    typed_config: {
-      "@type": `${TYPE}envoy.extensions.filters.http.wasm.v3.Wasm`,
-      config: {
-        name: FILTER_NAME,
-        root_id: FILTER_NAME,
-        failure_policy: "FAIL_RELOAD",
-        vm_config: {
-          vm_id: FILTER_NAME,
-          runtime: "envoy.wasm.runtime.v8",
-          code: { local },
-        },
+    "@type": `${TYPE}envoy.extensions.filters.http.wasm.v3.Wasm`,
+    config: {
+      name: FILTER_NAME,
+      root_id: FILTER_NAME,
+      failure_policy: "FAIL_RELOAD",
+      vm_config: {
+        vm_id: FILTER_NAME,
+        runtime: "envoy.wasm.runtime.v8",
+        code: { local: { filename: module } },
       },
+      ...(configuration
+        ? { configuration: { "@type": `${TYPE}google.protobuf.StringValue`, value: configuration } }
+        : {}),
     },
   };
 }
 
-export function moduleDigest(): string {
-  return createHash("sha256").update(readFileSync(MODULE)).digest("hex");
+/** The filter, built into the listener. */
+export function staticFilter(options: FilterOptions = {}): object {
+  return { name: FILTER_NAME, typed_config: filterConfig(options) };
+}
+
+/** The filter by ECDS, from a file that can be replaced while Envoy runs. */
+export class DiscoveredFilter {
+  private version = 0;
+
+  private constructor(
+    private readonly directory: string,
+    readonly filter: object,
+  ) {}
+
+  static async create(scope: Scope, options: FilterOptions = {}): Promise<DiscoveredFilter> {
+    const directory = await scope.directory();
+    const config_source = {
+      resource_api_version: "V3",
+      path_config_source: { path: join(directory, "ecds.json"), watched_directory: { path: directory } },
+    };
+    const discovered = new DiscoveredFilter(directory, {
+      name: FILTER_NAME,
+      config_discovery: { config_source, type_urls: [`${TYPE}envoy.extensions.filters.http.wasm.v3.Wasm`] },
+    });
+    await discovered.replace(options);
+    return discovered;
+  }
+
+  /** Puts another configuration in the place of the one before, in one step. */
+  async replace(options: FilterOptions): Promise<void> {
+    const resource = {
+      "@type": `${TYPE}envoy.config.core.v3.TypedExtensionConfig`,
+      name: FILTER_NAME,
+      typed_config: filterConfig(options),
+    };
+    const written = join(this.directory, "next.json");
+    await writeFile(written, JSON.stringify({ version_info: `${++this.version}`, resources: [resource] }));
+    await rename(written, join(this.directory, "ecds.json"));
+  }
+}
+
+/** Another module that does the same: the filter with a custom section, so that Envoy starts a new VM for it. */
+export async function moduleOfOtherBytes(scope: Scope): Promise<string> {
+  const path = join(await scope.directory(), "other.wasm");
+  const section = [0, 5, 4, ...Buffer.from("none")];
+  await writeFile(path, Buffer.concat([readFileSync(MODULE), Buffer.from(section)]));
+  return path;
 }
 
 /** Starts an Envoy with these virtual hosts behind the filter. */
 export async function startTrafficEnvoy(
   scope: Scope,
   virtualHosts: readonly object[],
-  { filters = [trafficFilter()], connectionManager = {} }: { filters?: object[]; connectionManager?: object } = {},
+  { filters = [staticFilter()], connectionManager = {} }: { filters?: object[]; connectionManager?: object } = {},
 ): Promise<TrafficEnvoy> {
   const address = await loopbackAddress(scope);
   const port = await freePort(address);
   const router = { name: "router", typed_config: { "@type": `${TYPE}envoy.extensions.filters.http.router.v3.Router` } };
-  const envoy = await startTestEnvoy(scope, {
+  const bootstrap = {
+    node: { id: "test", cluster: "test" },
     static_resources: {
       listeners: [
         {
@@ -165,6 +218,7 @@ export async function startTrafficEnvoy(
         },
       ],
     },
-  });
+  };
+  const envoy = await startTestEnvoy(scope, bootstrap);
   return { ...envoy, url: `http://${address}:${port}` };
 }
