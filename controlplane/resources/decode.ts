@@ -132,8 +132,8 @@ function reportUnknownKind(apiVersion: string, kind: string, decoder: Decoder | 
     );
     return;
   }
-  const hint = didYouMean(kind, Object.keys(DECODERS));
-  const ours = group === "networking.istio.io" || (hint !== "" && decoder === undefined);
+  const hint = decoder === undefined ? didYouMean(kind, Object.keys(DECODERS)) : "";
+  const ours = group === "networking.istio.io" || hint !== "";
   const message = `Headgate does not read ${kind} of ${apiVersion}; the object has no effect.${hint}`;
   if (ours) report.error("unknown-kind", ["kind"], message);
   else report.warning("unknown-kind", ["kind"], message);

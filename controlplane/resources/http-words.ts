@@ -5,7 +5,8 @@ import type { Fault } from "./report.js";
 /** RFC 9110's token. */
 const TOKEN = /^[-!#$%&'*+.^_`|~A-Za-z0-9]+$/;
 const CONTROL_CHARACTERS = /[^\P{Cc}\t]/u;
-const ENVOY_VARIABLE = /^[A-Z][A-Z0-9_]*(?:\([^()]*\))?(?::\d+)?$/;
+/** %% or a variable, as in %REQ(:path):20% and %START_TIME(%s)%. */
+const ENVOY_VARIABLE = /%(?:%|[A-Z][A-Z0-9_]*(?:\([^()]*\))?(?::\d+)?%)/y;
 const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE", "*"]);
 
 /** Envoy's conditions for HTTP and gRPC retries. */
@@ -60,11 +61,14 @@ function checkPlainHeader(name: string): Fault | undefined {
 /** What is wrong with a header's value. Envoy's %VARIABLES% may stand in it; a percent sign itself is written "%%". */
 export function checkHeaderValue(value: string): Fault | undefined {
   if (CONTROL_CHARACTERS.test(value)) return invalid("The header's value has control characters.");
-  for (const [, variable = "", end] of value.matchAll(/%([^%]*)(%?)/g)) {
-    if (end === "") return invalid(`${quote(value)} has a lone "%"; write "%%" for the character itself.`);
-    if (variable !== "" && !ENVOY_VARIABLE.test(variable)) {
-      return invalid(`${quote(variable)} is no variable of Envoy's; write "%%" for the percent sign itself.`);
+  for (let at = value.indexOf("%"); at !== -1; at = value.indexOf("%", at)) {
+    ENVOY_VARIABLE.lastIndex = at;
+    if (!ENVOY_VARIABLE.test(value)) {
+      return invalid(
+        `${quote(value.slice(at))} begins with no variable of Envoy's; write "%%" for the percent sign itself.`,
+      );
     }
+    at = ENVOY_VARIABLE.lastIndex;
   }
   return undefined;
 }
