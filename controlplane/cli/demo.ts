@@ -95,7 +95,7 @@ async function tryAll(mesh: Mesh, policies: string, io: CommandIo): Promise<numb
 
 async function runOn(mesh: Mesh, policies: string, io: CommandIo): Promise<number> {
   const fromHere = relative(io.cwd, policies);
-  io.stdout.write(welcome(mesh, fromHere.startsWith("..") ? policies : fromHere));
+  io.stdout.write(welcome(mesh, fromHere.startsWith("..") ? policies : fromHere, io.stdout.isTTY === true));
   const over = new AbortController();
   const either = AbortSignal.any([io.signal, over.signal]);
   const ended = mesh.controlPlane.exited.then(() => "ended" as const);

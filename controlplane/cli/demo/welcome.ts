@@ -3,8 +3,8 @@ import colors from "picocolors";
 import type { Mesh } from "./mesh.js";
 import { GATEWAY, GATEWAY_PORT, SERVICE_PORT } from "./topology.js";
 
-export function welcome(mesh: Mesh, policies: string): string {
-  const { bold, cyan, dim } = colors;
+export function welcome(mesh: Mesh, policies: string, colored: boolean): string {
+  const { bold, cyan, dim } = colors.createColors(colored);
   const page = `http://${mesh.address(GATEWAY.name)}:${GATEWAY_PORT}/productpage`;
   const sidecar = `http://${mesh.address("productpage-v1")}:${SERVICE_PORT}`;
   return `
