@@ -8,6 +8,7 @@ import { type CommandDefinition, type CommandIo, exitCode } from "./command.js";
 import { lockDirectory } from "./demo/directory-lock.js";
 import { followChanges } from "./demo/follow.js";
 import { type Mesh, startMesh } from "./demo/mesh.js";
+import { isFree } from "./demo/network.js";
 import { allHeld, resultTable, runScenarios } from "./demo/once.js";
 import { welcome } from "./demo/welcome.js";
 
@@ -22,7 +23,7 @@ export const demoCommand: CommandDefinition = {
   options: [
     { flags: "--once", summary: "try every example policy, print a table, and end" },
     { flags: "--directory <dir>", summary: "where policies and state lie (default: .headgate/demo in the clone)" },
-    { flags: "--admin <host:port>", summary: "the control plane's admin; port 0: any", default: "127.0.0.1:15014" },
+    { flags: "--admin <host:port>", summary: "the control plane's admin (default: 127.0.0.1:15014, or any port)" },
     { flags: "--verbose", summary: "show what the programs log" },
   ],
 
@@ -46,7 +47,7 @@ export const demoCommand: CommandDefinition = {
         world: join(directory, "world"),
         policies,
         envoy: binary.value.path,
-        admin: once ? "127.0.0.1:0" : String(options.admin),
+        admin: typeof options.admin === "string" ? options.admin : await adminAddress(once),
         onProgress: say,
         onLog: (source, line) => {
           if (options.verbose) io.stderr.write(`  [${source}] ${line}\n`);
@@ -69,6 +70,11 @@ export const demoCommand: CommandDefinition = {
 
 function demoDirectory(given: unknown, io: CommandIo): string {
   return typeof given === "string" ? resolve(io.cwd, given) : packagePath(".headgate", "demo");
+}
+
+/** Where `headgate status` looks by itself, unless something else is there already. */
+async function adminAddress(once: boolean): Promise<string> {
+  return !once && (await isFree("127.0.0.1", 15_014)) ? "127.0.0.1:15014" : "127.0.0.1:0";
 }
 
 /** The directory of policies; what a person left there is kept. */

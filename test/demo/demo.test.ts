@@ -4,24 +4,11 @@ import { copyFile, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { ask } from "../harness/client.js";
-import { allGone, descendants, type Running, runHeadgate } from "../harness/headgate.js";
+import { allGone, descendants, runHeadgate, startDemo } from "../harness/headgate.js";
 import { testScope } from "../harness/scope.js";
 import { eventually } from "../harness/waiting.js";
 
 const scope = testScope();
-/** Seven Envoys, eight services and the control plane start, on two cores that others use too. */
-const START_MS = 60_000;
-
-async function startDemo(directory: string): Promise<{ demo: Running; page: string }> {
-  const demo = runHeadgate(scope, ["demo", "--directory", directory, "--admin", "127.0.0.1:0"]);
-  const page = await eventually("the demo runs", () => /Open\s+(http\S+)/.exec(demo.stdout())?.[1], START_MS).catch(
-    (error: Error) => {
-      throw new Error(`${error.message}\n${demo.stdout()}\n${demo.stderr()}`);
-    },
-  );
-  return { demo, page };
-}
-
 async function versionOnPage(page: string, user?: string): Promise<string> {
   const answer = await ask(page, { headers: user ? { cookie: `bookinfo-user=${user}` } : {} });
   return /served by reviews (v\d)/.exec(answer.body)?.[1] ?? `status ${answer.status}`;
@@ -31,7 +18,7 @@ describe("The running demo", () => {
   test("shows jason another version than everyone else, and follows each edit", { timeout: 120_000 }, async () => {
     const directory = await scope.directory();
     const policies = join(directory, "policies");
-    const { demo, page } = await startDemo(directory);
+    const { demo, page } = await startDemo(scope, directory);
     const processes = descendants(demo.pid);
     expect(processes.length).toBeGreaterThan(16);
     expect(await versionOnPage(page, "jason")).toBe("v2");
@@ -71,7 +58,7 @@ describe("The running demo", () => {
     "leaves no process behind on %s",
     { timeout: 90_000 },
     async (signal) => {
-      const { demo } = await startDemo(await scope.directory());
+      const { demo } = await startDemo(scope, await scope.directory());
       const processes = descendants(demo.pid);
       expect(processes.length).toBeGreaterThan(16);
       demo.child.kill(signal);
@@ -81,7 +68,7 @@ describe("The running demo", () => {
   );
 
   test("says so when its control plane ends, and ends too", { timeout: 90_000 }, async () => {
-    const { demo } = await startDemo(await scope.directory());
+    const { demo } = await startDemo(scope, await scope.directory());
     const processes = descendants(demo.pid);
     const serve = processes.find((pid) => /^[^\0]*node\0.*\0serve\0/.test(commandOf(pid)));
     process.kill(serve as number, "SIGKILL");

@@ -28,6 +28,19 @@ export function runHeadgate(scope: Scope, args: readonly string[]): Running {
   return { child, pid: child.pid as number, stdout: () => out, stderr: () => err, exited };
 }
 
+/** Seven Envoys, eight services and the control plane start, on two cores that others use too. */
+const DEMO_START_MS = 60_000;
+
+/** Runs the demo in a directory, and resolves once its page can be opened. */
+export async function startDemo(scope: Scope, directory: string): Promise<{ demo: Running; page: string }> {
+  const demo = runHeadgate(scope, ["demo", "--directory", directory, "--admin", "127.0.0.1:0"]);
+  const url = () => /Open\s+(http\S+)/.exec(demo.stdout())?.[1];
+  const page = await eventually("the demo runs", url, DEMO_START_MS).catch((error: Error) => {
+    throw new Error(`${error.message}\n${demo.stdout()}\n${demo.stderr()}`);
+  });
+  return { demo, page };
+}
+
 /** The processes that a process started, and those that they started; by Linux's /proc. */
 export function descendants(pid: number): readonly number[] {
   const parents = new Map<number, number>();

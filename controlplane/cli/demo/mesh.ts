@@ -70,6 +70,8 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
   }
 }
 
+const READY_TIMEOUT_MS = 30_000;
+
 class DemoMesh implements Mesh {
   readonly proxies = SIDECARS.length + 1;
   readonly #options: MeshOptions;
@@ -113,7 +115,7 @@ class DemoMesh implements Mesh {
     this.#authority = await createAuthority("Headgate demo");
     this.#dns = await startDns(this.#place(DNS_HOST), { [OUTSIDE.hostname]: this.#place(OUTSIDE.host) });
     onProgress("Starting the services");
-    await Promise.all([...SIDECARS.map((one) => this.#startService(one)), this.#startPlain(), this.#startOutside()]);
+    await allDone([...SIDECARS.map((one) => this.#startService(one)), this.#startPlain(), this.#startOutside()]);
     await this.#writeWorld();
     onProgress("Starting the control plane");
     const { world, policies, admin, onLog } = this.#options;
@@ -121,7 +123,7 @@ class DemoMesh implements Mesh {
       onLog("control plane", line),
     );
     onProgress(`Starting ${this.proxies} Envoys`);
-    await Promise.all([...SIDECARS, GATEWAY].map((one) => this.#startProxy(one)));
+    await allDone([...SIDECARS, GATEWAY].map((one) => this.#startProxy(one)));
   }
 
   /** The control plane goes last: an Envoy that drains does not mind, but one without it would complain. */
@@ -216,7 +218,10 @@ class DemoMesh implements Mesh {
   }
 }
 
-const READY_TIMEOUT_MS = 30_000;
+/** As Promise.all, but a failure waits for the others too: what is still starting could not be stopped. */
+async function allDone(work: readonly Promise<void>[]): Promise<void> {
+  for (const outcome of await Promise.allSettled(work)) if (outcome.status === "rejected") throw outcome.reason;
+}
 
 function hostPort(text: string): HostPort {
   const read = readHostPort("address", text);

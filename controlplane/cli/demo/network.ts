@@ -35,3 +35,17 @@ export async function claimNetwork(): Promise<Network> {
   }
   throw new Error(`every network from 127.0.${FIRST}.0 to 127.0.${LAST}.0 is in use: is the demo running many times?`);
 }
+
+/** Whether a TCP port can be bound right now. */
+export async function isFree(host: string, port: number): Promise<boolean> {
+  const server = createServer();
+  try {
+    server.listen(port, host);
+    await once(server, "listening");
+    return true;
+  } catch {
+    return false;
+  } finally {
+    server.close();
+  }
+}
