@@ -2,6 +2,7 @@
 import { Command, CommanderError, Option } from "commander";
 import { type CommandDefinition, type CommandIo, exitCode, type OptionValues } from "./command.js";
 import { demoCommand } from "./demo.js";
+import { explainCommand } from "./explain.js";
 import { proxyCommand } from "./proxy.js";
 import { serveCommand } from "./serve.js";
 import { statusCommand } from "./status.js";
@@ -12,6 +13,7 @@ const COMMANDS: readonly CommandDefinition[] = [
   proxyCommand,
   validateCommand,
   statusCommand,
+  explainCommand,
   demoCommand,
 ];
 

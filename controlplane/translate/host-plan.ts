@@ -2,7 +2,7 @@
 // which names it is called.
 
 import { isIP } from "node:net";
-import { fullHostname, hostCovers, isWildcard } from "../mesh/hostname.js";
+import { CLUSTER_DOMAIN, fullHostname, hostCovers, isWildcard } from "../mesh/hostname.js";
 import type { EgressScope } from "../mesh/scope.js";
 import { isHttp, type MeshService } from "../mesh/service.js";
 import type { VirtualService } from "../resources/virtual-service.js";
@@ -71,22 +71,26 @@ export function planOutboundHosts(
   }
   for (const [host, owner] of rules.hosts) {
     if (isService(host)) continue;
-    const domains = free([host]);
+    const domains = free(hostDomains(host, namespace));
     if (domains.length > 0) plans.push({ name: `${host}:${port}`, domains, virtualServices: [owner] });
   }
   return plans;
 }
 
-/** As Istio: the full name, what Kubernetes' search domains allow to leave off, and the virtual addresses. */
+/** As Istio: the full name, and what Kubernetes' search domains allow a client of the namespace to leave off. */
+function hostDomains(host: string, namespace: string): string[] {
+  const [, name, own] = IN_CLUSTER.exec(host) ?? [];
+  if (name === undefined || own === undefined) return [host];
+  return [host, `${name}.${own}.svc`, `${name}.${own}`, ...(own === namespace ? [name] : [])];
+}
+
+const IN_CLUSTER = new RegExp(`^([^.*]+)\\.([^.]+)\\.svc\\.${CLUSTER_DOMAIN.replaceAll(".", "\\.")}$`);
+
+/** The names of a service's host, and its virtual addresses. */
 export function serviceDomains(service: MeshService, namespace: string): string[] {
-  const domains = [service.hostname];
+  const domains = hostDomains(service.hostname, namespace);
   // A headless service's pods have names of their own below it.
   if (service.headless) domains.push(`*.${service.hostname}`);
-  if (service.name !== undefined) {
-    const qualified = `${service.name}.${service.namespace}`;
-    domains.push(`${qualified}.svc`, qualified);
-    if (service.namespace === namespace) domains.push(service.name);
-  }
   domains.push(...service.addresses.filter((address) => isIP(address) === 4));
   domains.push(...service.addresses.filter((address) => isIP(address) === 6).map((address) => `[${address}]`));
   return domains;

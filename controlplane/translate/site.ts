@@ -11,22 +11,28 @@ export interface Site {
   readonly port: number;
 }
 
+type Match = HttpMatch | TlsMatch | TcpMatch;
+
 /**
- * Whether a match can hold at the site, by what is known while translating: port, gateways, and for sidecars the client,
- * which is the proxy's own workload.
+ * The condition of a match that cannot hold at the site, in words, by what is known while translating: port, gateways,
+ * and for sidecars the client, which is the proxy's own workload. Undefined when none stands in the way.
  */
-export function canHold(
-  match: HttpMatch | TlsMatch | TcpMatch,
-  owner: VirtualService,
-  site: Site,
-  proxy: Proxy,
-): boolean {
-  if (match.port !== undefined && match.port !== site.port) return false;
+export function siteObstacle(match: Match, owner: VirtualService, site: Site, proxy: Proxy): string | undefined {
+  if (match.port !== undefined && match.port !== site.port) return `port is ${site.port}, not ${match.port}`;
   if (match.gateways.length > 0) {
     const named = match.gateways.map((name) => (name === "mesh" ? name : gatewayKey(name, owner.meta.namespace)));
-    if (!named.includes(site.gateway)) return false;
+    if (!named.includes(site.gateway)) return `gateway is ${site.gateway}, not ${named.join(" or ")}`;
   }
-  if (site.gateway !== "mesh") return true;
-  if (match.sourceNamespace !== undefined && match.sourceNamespace !== proxy.namespace) return false;
-  return selects(match.sourceLabels, proxy.labels);
+  if (site.gateway !== "mesh") return undefined;
+  if (match.sourceNamespace !== undefined && match.sourceNamespace !== proxy.namespace) {
+    return `the source's namespace is ${proxy.namespace}, not ${match.sourceNamespace}`;
+  }
+  if (selects(match.sourceLabels, proxy.labels)) return undefined;
+  const labels = Object.entries(match.sourceLabels).map(([name, value]) => `${name}=${value}`);
+  return `the source does not have the labels ${labels.join(", ")}`;
+}
+
+/** Whether a match can hold at the site. */
+export function canHold(match: Match, owner: VirtualService, site: Site, proxy: Proxy): boolean {
+  return siteObstacle(match, owner, site, proxy) === undefined;
 }
