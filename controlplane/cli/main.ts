@@ -6,6 +6,7 @@ import { explainCommand } from "./explain.js";
 import { proxyCommand } from "./proxy.js";
 import { serveCommand } from "./serve.js";
 import { statusCommand } from "./status.js";
+import { testCommand } from "./test.js";
 import { validateCommand } from "./validate.js";
 
 const COMMANDS: readonly CommandDefinition[] = [
@@ -14,6 +15,7 @@ const COMMANDS: readonly CommandDefinition[] = [
   validateCommand,
   statusCommand,
   explainCommand,
+  testCommand,
   demoCommand,
 ];
 

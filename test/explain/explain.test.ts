@@ -1,0 +1,206 @@
+// `headgate explain` and `headgate test`, run as a person runs them: offline, over a directory of policies.
+import { execFile } from "node:child_process";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { beforeAll, describe, expect, it } from "vitest";
+import { packagePath } from "../../controlplane/agent/package-root.js";
+import { describeProxy, readMesh, readTrafficFilter } from "../../controlplane/cli/offline.js";
+import { readRequest } from "../../controlplane/cli/written-request.js";
+import { type Explained, explainRequest } from "../../controlplane/explain/explain.js";
+import { startBackend } from "../harness/backend.js";
+import { ask } from "../harness/client.js";
+import { startTestMesh } from "../harness/mesh.js";
+import { httpService } from "../harness/policies.js";
+import { testScope } from "../harness/scope.js";
+
+const scope = testScope();
+let directory: string;
+
+const RULES = `apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: reviews}
+spec:
+  hosts: [reviews]
+  http:
+  - match: [{sourceLabels: {app: admin}}]
+    route: [{destination: {host: reviews, subset: v2}}]
+  - name: testers
+    match: [{headers: {end-user: {exact: jason}}}, {uri: {prefix: /beta}}]
+    route: [{destination: {host: reviews, subset: v2}}]
+    fault: {delay: {fixedDelay: 1s, percentage: {value: 0.5}}}
+  - match: [{uri: {exact: /old}}]
+    redirect: {uri: /new, redirectCode: 308}
+  - match: [{method: {exact: DELETE}}]
+    directResponse: {status: 405, body: {string: no}}
+  - match: [{uri: {prefix: /}}]
+    route:
+    - {destination: {host: reviews, subset: v1}, weight: 75}
+    - {destination: {host: reviews, subset: v2}, weight: 25}
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: ingress}
+spec:
+  selector: {istio: ingressgateway}
+  servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ["*.example.com"]}]
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: shop}
+spec:
+  hosts: [shop.example.com]
+  gateways: [ingress]
+  http: [{match: [{uri: {prefix: /cart}}], route: [{destination: {host: reviews, subset: v1}}]}]
+`;
+
+beforeAll(async () => {
+  directory = await scope.directory();
+  await writeFile(join(directory, "service.yaml"), httpService("reviews", { v1: { port: 1 }, v2: { port: 2 } }));
+  await writeFile(join(directory, "rules.yaml"), RULES);
+});
+
+function headgate(...args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [packagePath("bin", "headgate.mjs"), ...args], (error, stdout, stderr) =>
+      resolve({ code: typeof error?.code === "number" ? error.code : 0, stdout, stderr }),
+    );
+  });
+}
+
+async function explain(...args: readonly string[]): Promise<Explained> {
+  const { code, stdout, stderr } = await headgate("explain", "--config", directory, "-o", "json", ...args);
+  expect(stderr).toBe("");
+  expect(code).toBe(0);
+  return JSON.parse(stdout);
+}
+
+const V1 = "outbound|9080|v1|reviews.default.svc.cluster.local";
+const V2 = "outbound|9080|v2|reviews.default.svc.cluster.local";
+
+describe("headgate explain", () => {
+  it("names the rule, its destinations and fault odds, and why no earlier alternative matched", async () => {
+    const explained = await explain("--authority", "reviews:9080", "-H", "end-user: jason");
+    expect(explained).toMatchObject({
+      host: "reviews",
+      rule: { kind: "VirtualService", namespace: "default", name: "reviews", index: 1, http: "testers", match: 0 },
+      destinations: [{ cluster: V2, weight: 100 }],
+      chosen: V2,
+      fault: { delayMs: 1000, abortStatus: null, percentage: 0.5 },
+      redirect: null,
+      directResponse: null,
+      rejected: [{ index: 0, match: 0, because: "the source does not have the labels app=admin" }],
+    });
+  });
+
+  it("takes the proxy's labels into account, and other ways to match", async () => {
+    expect((await explain("--authority", "reviews", "--source-label", "app=admin")).rule?.index).toBe(0);
+    expect(await explain("--authority", "reviews", "--path", "/x/..//beta/1")).toMatchObject({
+      path: "/beta/1",
+      rule: { index: 1, match: 1 },
+    });
+    expect((await explain("--authority", "reviews", "--path", "/old")).redirect).toMatchObject({ redirectCode: 308 });
+    const response = await explain("--authority", "reviews", "--method", "DELETE");
+    expect(response.directResponse).toEqual({ status: 405, body: "no" });
+  });
+
+  it("draws weights by the seed, in their proportion", async () => {
+    const first = await explain("--authority", "reviews", "--seed", "7");
+    expect(await explain("--authority", "reviews", "--seed", "7")).toEqual(first);
+    expect(first.destinations).toEqual([
+      { cluster: V1, weight: 75 },
+      { cluster: V2, weight: 25 },
+    ]);
+  });
+
+  it("explains a gateway's request, and says when no rule matches or no host is there", async () => {
+    const gateway = ["--gateway", "default/ingress"];
+    expect((await explain(...gateway, "--authority", "shop.example.com", "--path", "/cart")).chosen).toBe(V1);
+    const unmatched = await explain(...gateway, "--authority", "shop.example.com", "--path", "/");
+    expect([unmatched.rule, unmatched.directResponse?.status]).toEqual([null, 404]);
+    const nowhere = await headgate("explain", "--config", directory, ...gateway, "--authority", "other.example.org");
+    expect([nowhere.code, nowhere.stdout]).toEqual([1, ""]);
+    expect(nowhere.stderr).toContain("the gateway answers 404");
+  });
+
+  it("says what to do about a request that is not whole", async () => {
+    const missing = await headgate("explain", "--config", directory);
+    expect([missing.code, missing.stderr]).toEqual([64, "headgate explain: a request needs an authority (its Host)\n"]);
+  });
+
+  it("agrees with a real Envoy on every request of a grid", async () => {
+    const mesh = await startTestMesh(scope);
+    const backends = { v1: await startBackend(scope, "v1"), v2: await startBackend(scope, "v2") };
+    await mesh.apply("service.yaml", httpService("reviews", backends));
+    await mesh.apply(
+      "rules.yaml",
+      RULES.replaceAll(/weight: (75|25)/g, (_, weight) => `weight: ${weight === "75" ? 1 : 0}`).replace(
+        "fixedDelay: 1s",
+        "fixedDelay: 1ms",
+      ),
+    );
+    const sidecar = await mesh.startProxy({ name: "client" });
+    const offline = await readMesh([mesh.directory], "default", "istio-system");
+    const proxy = describeProxy(offline.mesh, { node: sidecar.id, namespace: "default", labels: {} });
+    if ("error" in proxy) throw new Error(proxy.error);
+    const { filter, wasm } = await readTrafficFilter();
+    for (const authority of ["reviews", "reviews.default:9080", "unknown.example.com"]) {
+      for (const path of ["/", "/beta", "/bet", "/old", "/old?x=1", "//old", "/a/../beta", "/%62eta"]) {
+        for (const method of ["GET", "DELETE"]) {
+          for (const user of ["jason", "Jason"]) {
+            const answer = await ask(`http://${sidecar.address}:9080${path}`, {
+              method,
+              headers: { host: authority, "end-user": user },
+            });
+            const fate = answer.status === 200 ? JSON.parse(answer.body).backend : String(answer.status);
+            const request = readRequest({ authority, path, method, port: 9080, headers: { "end-user": user } }, []);
+            if ("error" in request) throw new Error(request.error);
+            const explained = explainRequest(offline.mesh, proxy.value, request.value, filter, wasm);
+            const expected = !("error" in explained)
+              ? (explained.chosen?.split("|")[2] ??
+                String(explained.directResponse?.status ?? explained.redirect?.redirectCode))
+              : "502";
+            expect(expected, `${method} ${authority} ${path} ${user}`).toBe(fate);
+          }
+        }
+      }
+    }
+  });
+});
+
+describe("headgate test", () => {
+  it("exits with 1 when an expectation does not hold, and tells JUnit", async () => {
+    const file = join(directory, "routes.test.txt");
+    await writeFile(
+      file,
+      `config: [service.yaml, rules.yaml]
+tests:
+- name: jason gets v2
+  request: {authority: reviews, headers: {end-user: jason}}
+  expect: {subset: v2, rule: {index: 1}}
+- name: a wrong expectation
+  request: {authority: reviews, path: /old}
+  expect: {status: 301}
+- name: no such host
+  request: {authority: nowhere}
+  expect: {error: "no service"}
+`,
+    );
+    const report = join(directory, "report.xml.txt");
+    const { code, stdout } = await headgate("test", file, "--junit", report);
+    expect(code).toBe(1);
+    expect(stdout).toBe(`ok   jason gets v2
+FAIL a wrong expectation
+       line 6: status is 308, not 301
+ok   no such host
+2 passed, 1 failed
+`);
+  });
+
+  it("says what is wrong with a file, and exits with 64", async () => {
+    const file = join(directory, "bad.test.txt");
+    await writeFile(file, "tests:\n- request: {authority: reviews}\n  expected: {}\n");
+    const { code, stderr } = await headgate("test", file, "--config", directory);
+    expect(code).toBe(64);
+    expect(stderr).toContain(`${file}:2: unknown field expected`);
+  });
+});
