@@ -1,5 +1,6 @@
 // The `headgate` command: registers the commands, which are data, and runs the one that was asked for.
 import { Command, CommanderError, Option } from "commander";
+import { analyzeCommand } from "./analyze.js";
 import { type CommandDefinition, type CommandIo, exitCode, type OptionValues } from "./command.js";
 import { demoCommand } from "./demo.js";
 import { explainCommand } from "./explain.js";
@@ -13,6 +14,7 @@ const COMMANDS: readonly CommandDefinition[] = [
   serveCommand,
   proxyCommand,
   validateCommand,
+  analyzeCommand,
   statusCommand,
   explainCommand,
   testCommand,

@@ -6,7 +6,7 @@ import type { Sidecar } from "../resources/sidecar.js";
 import type { StagedRollout } from "../resources/staged-rollout.js";
 import type { Violation } from "../resources/violation.js";
 import type { VirtualService } from "../resources/virtual-service.js";
-import { analyze } from "./analysis.js";
+import { analyze } from "./analysis/analyze.js";
 import { resolveDelegates } from "./delegates.js";
 import { type DestinationRuleIndex, indexDestinationRules } from "./destination-rules.js";
 import { changeLists, listsOf, type ResourceLists } from "./resource-lists.js";

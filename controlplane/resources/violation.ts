@@ -48,6 +48,7 @@ export const VIOLATION_CODES = {
   "conflicting-destination-rule": "An older DestinationRule already configures the same host or subset.",
   "conflicting-port": "Two objects ask for the same port in incompatible ways.",
   "conflicting-sidecar": "An older Sidecar already applies to the same workloads.",
+  "hidden-by-sidecar": "A Sidecar does not import the host that a rule of its namespace is for.",
   "conflicting-rollout": "An older StagedRollout already refines the same route.",
   "unreachable-rule": "A rule can never be reached: an earlier one matches everything.",
 } as const;

@@ -1,5 +1,5 @@
 // A gateway's HTTP: for each host of its servers, the rules of the VirtualServices that are bound to them.
-import { gatewayKey } from "../mesh/analysis.js";
+import { gatewayKey, nameOfGateway } from "../mesh/gateway-name.js";
 import { compareSpecificity, fullHostname, hostCovers, hostIntersection } from "../mesh/hostname.js";
 import { isExported, namespaceMatches, parseHostPattern } from "../mesh/visibility.js";
 import type { Gateway, Server } from "../resources/gateway.js";
@@ -20,11 +20,6 @@ export interface GatewayServer {
 export interface GatewayHostPlan {
   readonly domain: string;
   readonly governing: readonly GoverningRules[];
-}
-
-/** The name of a Gateway as sites and VirtualServices give it: namespace/name. */
-export function nameOfGateway(gateway: Gateway): string {
-  return `${gateway.meta.namespace}/${gateway.meta.name}`;
 }
 
 /** The VirtualServices bound to a server, oldest first, each with those of its hosts that the server serves. */

@@ -2,6 +2,7 @@
 import { TrafficDirection } from "../gen/envoy/config/core/v3/base_pb.js";
 import type { FilterChain } from "../gen/envoy/config/listener/v3/listener_components_pb.js";
 import { ListenerSchema } from "../gen/envoy/config/listener/v3/listener_pb.js";
+import { nameOfGateway } from "../mesh/gateway-name.js";
 import { instancesOf } from "../mesh/instances.js";
 import { anyPatternCovers, parseHostPattern } from "../mesh/visibility.js";
 import { push, selects } from "../mesh/workloads.js";
@@ -11,7 +12,7 @@ import { clusterName } from "./cluster-name.js";
 import { type Context, destinationPolicy } from "./context.js";
 import { downstreamTls } from "./downstream-tls.js";
 import { filterChain, listener } from "./filter-chain.js";
-import { boundVirtualServices, type GatewayServer, nameOfGateway } from "./gateway-routes.js";
+import { boundVirtualServices, type GatewayServer } from "./gateway-routes.js";
 import { httpConnection } from "./http-connection.js";
 import { type EnvoyResource, encodeResource } from "./resource.js";
 import { credentialIsComplete } from "./secrets.js";

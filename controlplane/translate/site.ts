@@ -1,5 +1,5 @@
 // Where rules are applied, and which of a rule's conditions are settled by that alone.
-import { gatewayKey } from "../mesh/analysis.js";
+import { gatewayKey } from "../mesh/gateway-name.js";
 import { selects } from "../mesh/workloads.js";
 import type { Proxy } from "../proxy/proxy.js";
 import type { HttpMatch, TcpMatch, TlsMatch, VirtualService } from "../resources/virtual-service.js";

@@ -24,6 +24,7 @@ const NOT_OF_ONE_OBJECT: readonly ViolationCode[] = [
   "conflicting-destination-rule",
   "conflicting-port",
   "conflicting-rollout",
+  "hidden-by-sidecar",
   "conflicting-sidecar",
   "unreachable-rule",
   // See regex-syntax.test.ts: an expression that is too long for a corpus.

@@ -1,0 +1,35 @@
+// Faults between objects: references that lead nowhere, and objects that contradict each other. Each is shown, none
+// stops the rest from being served.
+import type { Violation } from "../../resources/violation.js";
+import type { Mesh } from "../mesh.js";
+import { namespaceScope, type Scope } from "../scope.js";
+import { destinationRuleFaults, sidecarConflicts, virtualServiceConflicts } from "./conflicts.js";
+import { destinationFaults } from "./destinations.js";
+import { portConflicts, secretFaults } from "./gateways.js";
+import { gatewayFaults, oddWeights, unreachableRules } from "./rules.js";
+import { hiddenRules } from "./sidecars.js";
+
+/** In a fixed order for equal input. */
+export function analyze(mesh: Mesh): Violation[] {
+  const scopes = new Map<string, Scope>();
+  const scopeOf = (namespace: string): Scope => {
+    const scope = scopes.get(namespace) ?? namespaceScope(mesh, namespace);
+    scopes.set(namespace, scope);
+    return scope;
+  };
+  const gateways = [...mesh.gateways.values()];
+  return [
+    ...mesh.virtualServices.flatMap((virtualService) => [
+      ...destinationFaults(mesh, virtualService, scopeOf(virtualService.meta.namespace)),
+      ...gatewayFaults(mesh, virtualService),
+      ...unreachableRules(virtualService),
+      ...oddWeights(virtualService),
+    ]),
+    ...virtualServiceConflicts(mesh),
+    ...hiddenRules(mesh),
+    ...destinationRuleFaults(mesh.destinationRules.all, scopeOf),
+    ...gateways.flatMap((gateway) => secretFaults(mesh, gateway)),
+    ...portConflicts(gateways),
+    ...[...mesh.sidecars.values()].flatMap(sidecarConflicts),
+  ];
+}
