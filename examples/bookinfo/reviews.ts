@@ -2,9 +2,8 @@
 import { type ServiceRequest, serve } from "./service.js";
 
 const TEXTS = {
-  Reviewer1: "An extremely entertaining play by Shakespeare. The slapstick humour is refreshing!",
-  Reviewer2:
-    "Absolutely fun and entertaining. The play lacks thematic depth when compared to other plays by Shakespeare.",
+  Reviewer1: "Two pairs of twins, one town, no patience: I laughed on every page.",
+  Reviewer2: "Quick and merry. Whoever looks for a deeper meaning had better take another play.",
 };
 const STARS: Readonly<Record<string, string>> = { v2: "black", v3: "red" };
 
