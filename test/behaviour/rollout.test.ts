@@ -86,11 +86,11 @@ describe("a StagedRollout", () => {
     const at = (hours: number) => new Date(Date.now() + hours * 3_600_000).toISOString();
     const ramp = (from: number, to: number) =>
       `sticky: {header: x-user}, ramp: [{at: "${at(from)}", weights: {v1: 100, v2: 0}}, {at: "${at(to)}", weights: {v1: 0, v2: 100}}]`;
-    await apply(1, 1, ramp(1, 2));
+    await apply(50, 50, ramp(1, 2));
     expect((await usersOfV2()).size).toBe(0);
-    await apply(1, 1, ramp(-2, -1));
+    await apply(50, 50, ramp(-2, -1));
     expect((await usersOfV2()).size).toBe(400);
-    await apply(1, 1, ramp(-1, 1));
+    await apply(50, 50, ramp(-1, 1));
     expect(Math.abs((await usersOfV2()).size - 200)).toBeLessThan(61);
   });
 
@@ -98,7 +98,7 @@ describe("a StagedRollout", () => {
     const start = Date.now() + 500;
     const step = (ms: number, v2: number) =>
       `{at: "${new Date(start + ms).toISOString()}", weights: {v1: ${100 - v2}, v2: ${v2}}}`;
-    await apply(1, 1, `ramp: [${step(0, 0)}, ${step(1_500, 100)}]`);
+    await apply(50, 50, `ramp: [${step(0, 0)}, ${step(1_500, 100)}]`);
     const seen: string[] = [];
     while (Date.now() < start + 2_000) seen.push(await backendOf({}));
     expect([seen[0], seen.at(-1)]).toEqual(["v1", "v2"]);
