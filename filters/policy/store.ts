@@ -59,8 +59,10 @@ export function keepImage(digits: usize, image: usize, size: usize, now: u64): u
   makeRoom(length, now);
   const block = endOfKept();
   if (!keepUpTo(block + length)) unreachable();
-  if (valid) memory.copy(block + BLOCK_HEADER, image, size);
-  memory.fill(block + length - work, 0, work);
+  if (valid) {
+    memory.copy(block + BLOCK_HEADER, image, size);
+    memory.fill(block + BLOCK_HEADER + size, 0, work);
+  }
   store<u64>(block, a);
   store<u64>(block, b, 8);
   store<u64>(block, c, 16);

@@ -16,7 +16,7 @@ import { freePort, loopbackAddress } from "../harness/addresses.js";
 import { startTestEnvoy, type TestEnvoy } from "../harness/envoy.js";
 import type { Scope } from "../harness/scope.js";
 
-export const MODULE = new URL("../../build/traffic.wasm", import.meta.url).pathname;
+export const MODULE = join(process.cwd(), "build", "traffic.wasm");
 const TYPE = "type.googleapis.com/";
 
 export interface TrafficEnvoy extends TestEnvoy {
