@@ -5,6 +5,7 @@ import { createAdmin } from "./admin/server.js";
 import { parseNode } from "./proxy/proxy.js";
 import { Publisher } from "./publish/publisher.js";
 import { Revisions } from "./publish/revisions.js";
+import { Updates } from "./publish/updates.js";
 import { createDirectorySource } from "./sources/directory.js";
 import { createMergedSource } from "./sources/merged.js";
 import type { SourceState } from "./sources/source.js";
@@ -58,22 +59,22 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   );
   let current: SourceState | undefined;
   const violations = () => [...(current?.violations ?? []), ...publisher.mesh.violations];
-  const publish = (state: SourceState) => {
-    const before = current;
+  const updates = new Updates(async (state, before) => {
+    const changed = await publisher.update(state);
     current = state;
-    const changed = publisher.update(state);
-    revisions.published(before, state, violations().length, changed);
+    const { mesh } = publisher;
+    revisions.published(before, state, changed, () => state.violations.length + mesh.violations.length);
     options.onState?.(state);
-  };
+  });
 
   const ads = createAdsServer({
     cache,
     synced: () => current !== undefined,
-    onConnect: (node, peer) => {
+    onConnect: async (node, peer) => {
       const parsed = parseNode(node, peer.protocol);
       if ("error" in parsed) return { error: { code: status.INVALID_ARGUMENT, message: parsed.error } };
-      publisher.connect(parsed.proxy);
       revisions.connected(parsed.proxy.id);
+      await publisher.connect(parsed.proxy);
       return { key: parsed.proxy.id };
     },
     onDisconnect: (key) => {
@@ -88,7 +89,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   });
 
   const admin = createAdmin({ publisher, revisions, violations, statuses: () => ads.status() });
-  publish(await source.start(publish));
+  await updates.offer(await source.start((state) => void updates.offer(state)));
   const adsAddress = await ads.listen(options.ads);
   const adminAddress = await admin.listen(options.admin);
   return {

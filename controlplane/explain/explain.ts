@@ -1,6 +1,5 @@
 // What a proxy does with a request, found offline: the very rules that would be pushed to it, decided by the very module
 // that decides in Envoy.
-import type { Route } from "../gen/envoy/config/route/v3/route_components_pb.js";
 import type { Mesh } from "../mesh/mesh.js";
 import { compilePolicy } from "../policy/compile.js";
 import type { PolicyRule } from "../policy/rule.js";
@@ -9,7 +8,13 @@ import type { HttpDirectResponse, HttpRedirect, HttpRoute } from "../resources/v
 import { clusterName } from "../translate/cluster-name.js";
 import { type Context, createContext } from "../translate/context.js";
 import { Memo } from "../translate/memo.js";
-import { buildHostRules, type GoverningRules, type HostRules, type RuleSource } from "../translate/rules.js";
+import {
+  buildHostRules,
+  type DecidedRoute,
+  type GoverningRules,
+  type HostRules,
+  type RuleSource,
+} from "../translate/rules.js";
 import { siteObstacle } from "../translate/site.js";
 import type { FilterRequest } from "../wasm-host/request.js";
 import type { Explanation as FilterExplanation, TrafficFilter } from "../wasm-host/traffic-filter.js";
@@ -165,9 +170,10 @@ function reference(source: RuleSource, rule: HttpRoute, matchIndex: number | und
   };
 }
 
-function clusterOf(route: Route | undefined): string | undefined {
-  if (route?.action.case !== "route") return undefined;
-  const specifier = route.action.value.clusterSpecifier;
+function clusterOf(decided: DecidedRoute | undefined): string | undefined {
+  const action = decided?.route.action;
+  if (action?.case !== "route") return undefined;
+  const specifier = action.value.clusterSpecifier;
   return specifier.case === "cluster" ? specifier.value : undefined;
 }
 
@@ -178,7 +184,7 @@ function responseOf(
   written: HttpDirectResponse | undefined,
 ): Explained["directResponse"] {
   if (written) return { status: written.status, body: bodyText(written) };
-  const action = route === undefined ? undefined : rules.routes.get(route)?.action;
+  const action = route === undefined ? undefined : rules.routes.get(route)?.route.action;
   if (action?.case !== "directResponse") return null;
   const { status, body } = action.value;
   return { status, body: body?.specifier.case === "inlineString" ? body.specifier.value : "" };

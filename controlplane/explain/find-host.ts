@@ -42,8 +42,8 @@ function findOutboundHost(authority: string, port: number, context: Context): Fo
   const all = http.length > 0 ? http : context.scope.egress.map((egress) => ({ egress, port, services: [] }));
   const entries = all.filter((entry) => entry.port === port);
   if (entries.length === 0) return noPort(port, context);
-  for (const { egress, services } of entries) {
-    const plans = outboundHosts({ ...egress, services }, port, context);
+  for (const entry of entries) {
+    const plans = outboundHosts(entry, context);
     const domain = matchDomain(
       authority,
       plans.flatMap((plan) => plan.domains),

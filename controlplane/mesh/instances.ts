@@ -24,7 +24,7 @@ export interface Workload {
 export function instancesOf(mesh: Mesh, workload: Workload): readonly Instance[] {
   const instances: Instance[] = [];
   const byAddress = workload.addresses.flatMap((address) => mesh.services.byEndpoint.get(address) ?? []);
-  const candidates = new Set([...(mesh.services.byNamespace.get(workload.namespace) ?? []), ...byAddress]);
+  const candidates = new Set([...(mesh.services.selecting.get(workload.namespace) ?? []), ...byAddress]);
   for (const service of candidates) {
     for (const port of service.ports) {
       const targetPort = targetPortOf(mesh, service, port, workload);

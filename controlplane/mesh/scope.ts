@@ -24,6 +24,8 @@ export interface EgressScope {
 
 export interface Scope {
   readonly sidecar?: Sidecar;
+  /** The scope has everything that is exported to the namespace: no Sidecar narrows it. */
+  readonly complete: boolean;
   readonly egress: readonly EgressScope[];
   /**
    * The service a destination's host means, as seen from the namespace of the rule that names it. Destinations of a rule
@@ -41,16 +43,17 @@ export interface Viewer {
 export function namespaceScope(mesh: Mesh, namespace: string): Scope {
   const services = visibleServices(mesh, namespace);
   return {
+    complete: true,
     egress: [
       {
         binds: false,
-        services: [...services.values()],
+        services: services.all,
         virtualServices: mesh.virtualServices.filter((candidate) =>
           isExported(candidate.spec.exportTo, candidate.meta.namespace, namespace),
         ),
       },
     ],
-    resolve: (host, ruleNamespace) => resolveHost(services, host, ruleNamespace),
+    resolve: (host, ruleNamespace) => resolveHost(services.byHost, host, ruleNamespace),
   };
 }
 
@@ -62,6 +65,7 @@ export function sidecarScope(mesh: Mesh, viewer: Viewer): Scope {
   if (sidecar.spec.egress.length === 0) return { ...all, sidecar };
   return {
     sidecar,
+    complete: false,
     egress: sidecar.spec.egress.map((listener) => narrow(everything, listener, viewer.namespace)),
     resolve: all.resolve,
   };
@@ -106,16 +110,21 @@ function importsVirtualService(patterns: readonly HostPattern[], candidate: Virt
 }
 
 /** What namespaces see of a mesh's services; asked by every proxy, and by the meshes after one while it stays so. */
-const seenFrom = new WeakMap<Services, Map<string, ReadonlyMap<string, MeshService>>>();
+const seenFrom = new WeakMap<Services, Map<string, VisibleServices>>();
+
+interface VisibleServices {
+  readonly byHost: ReadonlyMap<string, MeshService>;
+  /** In order of host names. */
+  readonly all: readonly MeshService[];
+}
 
 /** By host name: of several definitions the viewer's own namespace's wins, then the platform's, then the oldest. */
-function visibleServices({ services }: Mesh, namespace: string): ReadonlyMap<string, MeshService> {
-  const byNamespace = seenFrom.get(services) ?? new Map<string, ReadonlyMap<string, MeshService>>();
+function visibleServices({ services }: Mesh, namespace: string): VisibleServices {
+  const byNamespace = seenFrom.get(services) ?? new Map<string, VisibleServices>();
   seenFrom.set(services, byNamespace);
   const known = byNamespace.get(namespace);
   if (known) return known;
   const visible = new Map<string, MeshService>();
-  byNamespace.set(namespace, visible);
   for (const [hostname, definitions] of services.byHost) {
     const seen = definitions.filter((service) => isExported(service.exportTo, service.namespace, namespace));
     const chosen =
@@ -124,7 +133,9 @@ function visibleServices({ services }: Mesh, namespace: string): ReadonlyMap<str
       seen[0];
     if (chosen) visible.set(hostname, chosen);
   }
-  return visible;
+  const answer = { byHost: visible, all: [...visible.values()] };
+  byNamespace.set(namespace, answer);
+  return answer;
 }
 
 /** Also finds what people write in between: "name.namespace" and "name.namespace.svc". */

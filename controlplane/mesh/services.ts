@@ -1,4 +1,4 @@
-// All services of a mesh, from every kind that defines some, with the indexes by host, namespace and endpoint.
+// All services of a mesh, from every kind that defines some, with the indexes that translation asks.
 import { isDeepStrictEqual } from "node:util";
 import type { AnyResource } from "../resources/kinds.js";
 import { kubernetesServices } from "./kubernetes-service.js";
@@ -10,7 +10,8 @@ export interface Services {
   /** By host name, then namespace. A host may be there once for each namespace that defines it. */
   readonly all: readonly MeshService[];
   readonly byHost: ReadonlyMap<string, readonly MeshService[]>;
-  readonly byNamespace: ReadonlyMap<string, readonly MeshService[]>;
+  /** By namespace, those that select their workloads by labels. */
+  readonly selecting: ReadonlyMap<string, readonly MeshService[]>;
   /** The services that have an endpoint at an address. */
   readonly byEndpoint: ReadonlyMap<string, readonly MeshService[]>;
 }
@@ -28,15 +29,17 @@ export function indexServices(
     return same && isUnchanged(same, service) ? same : service;
   });
   const byHost = new Map<string, MeshService[]>();
-  const byNamespace = new Map<string, MeshService[]>();
+  const selecting = new Map<string, MeshService[]>();
   const byEndpoint = new Map<string, MeshService[]>();
   for (const service of all) {
     push(byHost, service.hostname, service);
-    push(byNamespace, service.namespace, service);
+    const { source } = service;
+    if (source.kind === "Service" && Object.keys(source.spec.selector).length > 0)
+      push(selecting, service.namespace, service);
     const addresses = new Set([...service.endpoints.values()].flat().map((endpoint) => endpoint.address));
     for (const address of addresses) push(byEndpoint, address, service);
   }
-  return { all, byHost, byNamespace, byEndpoint };
+  return { all, byHost, selecting, byEndpoint };
 }
 
 function keyOf(service: MeshService): string {

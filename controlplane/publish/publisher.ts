@@ -1,4 +1,5 @@
 // Keeps every connected proxy's snapshot true to the newest state of the sources.
+import { setImmediate } from "node:timers/promises";
 import { buildMesh, changeMesh, type Mesh, type MeshOptions } from "../mesh/mesh.js";
 import type { Proxy } from "../proxy/proxy.js";
 import type { SourceState } from "../sources/source.js";
@@ -35,23 +36,46 @@ export class Publisher {
     return this.#proxies;
   }
 
-  /** Takes over what changed and publishes to all proxies. Gives the ids of those whose snapshot changed. */
-  update({ resources, changed }: SourceState): string[] {
-    this.#mesh = changeMesh(this.#mesh, resources, changed);
-    const touched = [...this.#proxies.values()].filter((proxy) => this.#publish(proxy)).map((proxy) => proxy.id);
-    this.#translator.sweep(this.#mesh);
+  /**
+   * Takes over what changed and publishes to all proxies, in slices between which others get their turn. Resolves with
+   * the ids of those whose snapshot changed. One call at a time.
+   */
+  async update({ resources, changed }: SourceState): Promise<string[]> {
+    const mesh = changeMesh(this.#mesh, resources, changed);
+    this.#mesh = mesh;
+    const slice = new Slice();
+    const touched: string[] = [];
+    for (const proxy of [...this.#proxies.values()]) {
+      await this.#prepare(mesh, proxy, slice);
+      if (this.#proxies.get(proxy.id) === proxy && this.#publish(proxy)) touched.push(proxy.id);
+      if (slice.isOver()) await slice.next();
+    }
+    this.#translator.sweep(mesh);
     return touched;
   }
 
   /** Publishes to a proxy that connected, by what it says of itself now. */
-  connect(proxy: Proxy): void {
+  async connect(proxy: Proxy): Promise<void> {
     this.#proxies.set(proxy.id, proxy);
-    this.#publish(proxy);
+    const slice = new Slice();
+    for (let mesh: Mesh | undefined; mesh !== this.#mesh; ) {
+      mesh = this.#mesh;
+      await this.#prepare(mesh, proxy, slice);
+    }
+    if (this.#proxies.get(proxy.id) === proxy) this.#publish(proxy);
   }
 
   disconnect(id: string): void {
     this.#proxies.delete(id);
     this.#options.cache.delete(id);
+  }
+
+  async #prepare(mesh: Mesh, proxy: Proxy, slice: Slice): Promise<void> {
+    try {
+      for (const _ of this.#translator.prepare(mesh, proxy)) if (slice.isOver()) await slice.next();
+    } catch {
+      // The same fault comes again when the proxy is published to, and is told there.
+    }
   }
 
   #publish(proxy: Proxy): boolean {
@@ -66,5 +90,21 @@ export class Publisher {
       onFault(proxy, error);
       return false;
     }
+  }
+}
+
+const SLICE_MILLIS = 10;
+
+/** A stretch of work after which everybody else gets a turn. */
+class Slice {
+  #end = performance.now() + SLICE_MILLIS;
+
+  isOver(): boolean {
+    return performance.now() >= this.#end;
+  }
+
+  async next(): Promise<void> {
+    await setImmediate();
+    this.#end = performance.now() + SLICE_MILLIS;
   }
 }

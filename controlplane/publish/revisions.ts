@@ -41,10 +41,23 @@ export class Revisions {
   }
 
   /** A new state was published; `proxies` are those for whom it changed something. */
-  published(before: SourceState | undefined, state: SourceState, violations: number, proxies: readonly string[]): void {
+  published(
+    before: SourceState | undefined,
+    state: SourceState,
+    proxies: readonly string[],
+    violations: () => number,
+  ): void {
     this.#revision++;
     for (const proxy of proxies) this.#outstanding.set(proxy, this.#revision);
-    this.#add({ type: "change", changed: changesBetween(before, state), violations });
+    // Faults between objects are only looked for when somebody wants to know.
+    const event = {
+      type: "change" as const,
+      changed: changesBetween(before, state),
+      get violations(): number {
+        return violations();
+      },
+    };
+    this.#add(event);
   }
 
   /** A proxy connected and was published to. */
@@ -98,8 +111,8 @@ export class Revisions {
   }
 
   #add(event: NewEvent): void {
-    const full = { id: this.#nextId++, at: new Date().toISOString(), revision: this.#revision, ...event };
-    this.#events.push(full as RevisionEvent);
+    const head = { id: this.#nextId++, at: new Date().toISOString(), revision: this.#revision };
+    this.#events.push(Object.defineProperties(head, Object.getOwnPropertyDescriptors(event)) as RevisionEvent);
     if (this.#events.length > MAX_EVENTS) this.#events.shift();
     this.close();
   }

@@ -6,7 +6,7 @@ import type { Gateway, Server } from "../resources/gateway.js";
 import type { VirtualService } from "../resources/virtual-service.js";
 import type { Context } from "./context.js";
 import type { EnvoyResource } from "./resource.js";
-import { encodeHost, routeConfiguration } from "./route-configuration.js";
+import { type EncodedHost, encodeHost, routeConfiguration } from "./route-configuration.js";
 import { buildHostRules, type GoverningRules, ruleDependencies } from "./rules.js";
 import { decidedVirtualHost, redirectingVirtualHost } from "./virtual-host.js";
 
@@ -63,27 +63,31 @@ export function planGatewayHosts(servers: readonly GatewayServer[], context: Con
 
 /** A route configuration for the servers; hosts that no rule speaks of get 404 from Envoy itself. */
 export function gatewayRoutes(name: string, servers: readonly GatewayServer[], context: Context): EnvoyResource[] {
-  const { memo, mesh } = context;
   const redirects = httpsRedirectHosts(servers);
-  const port = servers[0]?.server.port.number ?? 0;
   const hosts = planGatewayHosts(servers, context)
     .filter(({ domain }) => !redirects.some((redirected) => hostCovers(redirected, domain)))
-    .map(({ domain, governing }) => {
-      const virtualServices = governing.map(({ virtualService }) => virtualService);
-      const sites = governing.map(({ site }) => `${site.gateway}:${site.port}`).join(" ");
-      const dependencies = {
-        cheap: [...virtualServices, mesh.services, mesh.destinationRules, mesh.rollouts],
-        exact: () => virtualServices.flatMap((own) => ruleDependencies(own, context)),
-      };
-      return memo.of(`host ${name}/${domain} ${sites}`, dependencies, () =>
-        encodeHost(
-          name,
-          decidedVirtualHost(`${domain}:${port}`, [domain], buildHostRules(governing, context), undefined),
-        ),
-      );
-    });
+    .map((plan) => encodedGatewayHost(name, plan, context));
   const redirecting = redirects.map((host) => redirectingVirtualHost(`${host}:redirect`, [host]));
   return routeConfiguration(name, hosts, redirecting, context.proxy.separateHosts);
+}
+
+/** One host of a route configuration, as it was before where nothing that it depends on changed. */
+export function encodedGatewayHost(
+  name: string,
+  { domain, governing }: GatewayHostPlan,
+  context: Context,
+): EncodedHost {
+  const { memo, mesh } = context;
+  const port = governing[0]?.site.port ?? 0;
+  const virtualServices = governing.map(({ virtualService }) => virtualService);
+  const sites = governing.map(({ site }) => `${site.gateway}:${site.port}`).join(" ");
+  const dependencies = {
+    cheap: [sites, ...virtualServices, mesh.services, mesh.destinationRules, mesh.rollouts],
+    exact: () => [sites, ...virtualServices.flatMap((own) => ruleDependencies(own, context))],
+  };
+  return memo.of(`host ${name}/${domain}`, dependencies, () =>
+    encodeHost(name, decidedVirtualHost(`${domain}:${port}`, [domain], buildHostRules(governing, context), undefined)),
+  );
 }
 
 function httpsRedirectHosts(servers: readonly GatewayServer[]): string[] {

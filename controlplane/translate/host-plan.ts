@@ -3,7 +3,6 @@
 
 import { isIP } from "node:net";
 import { CLUSTER_DOMAIN, fullHostname, hostCovers, isWildcard } from "../mesh/hostname.js";
-import type { EgressScope } from "../mesh/scope.js";
 import { isHttp, type MeshService } from "../mesh/service.js";
 import type { VirtualService } from "../resources/virtual-service.js";
 
@@ -12,6 +11,8 @@ export interface HostPlan {
   readonly name: string;
   /** The names it is called by, most usual first; none is in two plans of one port. */
   readonly domains: readonly string[];
+  /** All of them in one text, for comparison. */
+  readonly domainText: string;
   /** The host's own service, where it is one. */
   readonly service?: MeshService;
   /** Those whose rules govern it, in order; empty where none speaks of it. */
@@ -47,32 +48,48 @@ export function indexMeshRules(virtualServices: readonly VirtualService[]): Mesh
   };
 }
 
+/** The hosts of a port's HTTP services, before it is known which rules govern them. */
+export interface ServiceHosts {
+  readonly hosts: readonly Omit<HostPlan, "virtualServices">[];
+  /** All their domains. */
+  readonly domains: ReadonlySet<string>;
+}
+
+export function planServiceHosts(services: readonly MeshService[], port: number, namespace: string): ServiceHosts {
+  const taken = new Set<string>();
+  const hosts = services
+    .filter((service) => service.ports.some((own) => own.number === port && isHttp(own.protocol)))
+    .map((service) => {
+      const domains = serviceDomains(service, namespace).filter((domain) => !taken.has(domain) && taken.add(domain));
+      return { name: `${service.hostname}:${port}`, domains, domainText: domains.join(" "), service };
+    });
+  return { hosts: hosts.filter(({ domains }) => domains.length > 0), domains: taken };
+}
+
 /**
  * The hosts of one outbound port: its HTTP services, and the hosts of VirtualServices that no service has. The latter
  * are there on every HTTP port, since nothing says which port they mean.
  */
 export function planOutboundHosts(
-  egress: EgressScope,
+  services: ServiceHosts,
   rules: MeshRules,
   port: number,
   namespace: string,
   isService: (hostname: string) => boolean,
 ): HostPlan[] {
+  const plans: HostPlan[] = services.hosts.map((host) => {
+    const governing = host.service && rules.find(host.service.hostname);
+    return { ...host, virtualServices: governing ? [governing] : [] };
+  });
   const taken = new Set<string>();
-  const free = (domains: readonly string[]) => domains.filter((domain) => !taken.has(domain) && taken.add(domain));
-  const plans: HostPlan[] = [];
-  for (const service of egress.services) {
-    if (!service.ports.some((own) => own.number === port && isHttp(own.protocol))) continue;
-    const domains = free(serviceDomains(service, namespace));
-    if (domains.length === 0) continue;
-    const governing = rules.find(service.hostname);
-    const virtualServices = governing ? [governing] : [];
-    plans.push({ name: `${service.hostname}:${port}`, domains, service, virtualServices });
-  }
   for (const [host, owner] of rules.hosts) {
     if (isService(host)) continue;
-    const domains = free(hostDomains(host, namespace));
-    if (domains.length > 0) plans.push({ name: `${host}:${port}`, domains, virtualServices: [owner] });
+    const domains = hostDomains(host, namespace).filter(
+      (domain) => !services.domains.has(domain) && !taken.has(domain),
+    );
+    for (const domain of domains) taken.add(domain);
+    if (domains.length > 0)
+      plans.push({ name: `${host}:${port}`, domains, domainText: domains.join(" "), virtualServices: [owner] });
   }
   return plans;
 }

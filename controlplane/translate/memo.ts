@@ -32,6 +32,16 @@ export class Memo {
     return this.#keep(key, { cheap, exact: now, value: build(known?.value as T | undefined) }) as T;
   }
 
+  /** A list that is found again when `cheap` changes, and stays the same array while its elements do. */
+  list<T>(key: string, cheap: readonly unknown[], find: () => readonly T[]): readonly T[] {
+    let found: readonly T[] = [];
+    const exact = () => {
+      found = find();
+      return found;
+    };
+    return this.of(key, { cheap, exact }, () => found);
+  }
+
   /** Forgets what was not asked for since the last call. */
   sweep(): void {
     this.#kept = this.#used;

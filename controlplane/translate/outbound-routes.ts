@@ -2,16 +2,15 @@
 import { create } from "@bufbuild/protobuf";
 import { type Route, RouteSchema, type VirtualHost } from "../gen/envoy/config/route/v3/route_components_pb.js";
 import { type EgressScope, servicesByPort } from "../mesh/scope.js";
-import { isHttp, type MeshService } from "../mesh/service.js";
+import { isHttp, type MeshService, type ServicePort } from "../mesh/service.js";
 import { clusterName, PASSTHROUGH_CLUSTER } from "./cluster-name.js";
 import { effectiveSettings } from "./cluster-policy.js";
 import { type Context, destinationPolicy } from "./context.js";
-import { type HostPlan, indexMeshRules, planOutboundHosts } from "./host-plan.js";
-import type { Dependencies } from "./memo.js";
+import { type HostPlan, indexMeshRules, planOutboundHosts, planServiceHosts } from "./host-plan.js";
 import type { EnvoyResource } from "./resource.js";
 import { anyPath, statusRoute } from "./route.js";
 import { routeAction } from "./route-action.js";
-import { encodeHost, routeConfiguration } from "./route-configuration.js";
+import { type EncodedHost, encodeHost, routeConfiguration } from "./route-configuration.js";
 import { buildHostRules, ruleDependencies } from "./rules.js";
 import { decidedVirtualHost, nativeVirtualHost } from "./virtual-host.js";
 
@@ -30,63 +29,81 @@ export function routeNameOf({ egress, port }: OutboundPort): string {
   return egress.bind === undefined ? String(port) : `${egress.bind}_${port}`;
 }
 
-/** The ports of a sidecar's egress that have HTTP services; of two with one name the first counts. */
-export function httpPorts(context: Context): OutboundPort[] {
+/** The ports of a sidecar's egress that have HTTP services, with these; of two with one name the first counts. */
+export function httpPorts(context: Context): readonly OutboundPort[] {
   const names = new Set<string>();
+  const isNew = (name: string) => !names.has(name) && names.add(name);
   return outboundPorts(context)
-    .map((entry) => ({
-      ...entry,
-      services: entry.services.filter(({ ports }) =>
-        ports.some((own) => own.number === entry.port && isHttp(own.protocol)),
-      ),
-    }))
-    .filter((entry) => entry.services.length > 0 && !names.has(routeNameOf(entry)) && names.add(routeNameOf(entry)));
+    .map((entry) => ({ ...entry, services: httpServices(entry, context) }))
+    .filter((entry) => entry.services.length > 0 && isNew(routeNameOf(entry)));
+}
+
+function httpServices(entry: OutboundPort, context: Context): readonly MeshService[] {
+  const isHttpPort = (own: ServicePort) => own.number === entry.port && isHttp(own.protocol);
+  return context.memo.list(`http of ${routeNameOf(entry)}`, [entry.services], () =>
+    entry.services.filter(({ ports }) => ports.some(isHttpPort)),
+  );
 }
 
 /** All ports of a sidecar's egress, listener by listener, in rising order within each. */
-export function outboundPorts(context: Context): OutboundPort[] {
-  return context.memo.of("outbound ports", { cheap: [context.scope] }, () =>
-    context.scope.egress.flatMap((egress) =>
-      [...servicesByPort(egress.services)]
-        .filter(([port]) => egress.port === undefined || egress.port.number === port)
-        .map(([port, services]) => ({ egress, port, services })),
-    ),
-  );
+export function outboundPorts(context: Context): readonly OutboundPort[] {
+  return context.scope.egress.flatMap((egress, index) => {
+    const byPort = context.memo.of(`ports of egress ${index}`, { cheap: [egress.services] }, () => [
+      ...servicesByPort(egress.services),
+    ]);
+    return byPort
+      .filter(([port]) => egress.port === undefined || egress.port.number === port)
+      .map(([port, services]) => ({ egress, port, services }));
+  });
 }
 
 /** The route configuration of one outbound port. */
 export function outboundRoutes(entry: OutboundPort, context: Context): EnvoyResource[] {
-  const { egress, port, services } = entry;
-  const name = routeNameOf(entry);
-  const hosts = outboundHosts({ ...egress, services }, port, context).map((plan) =>
-    context.memo.of(`host ${name}/${plan.name} ${plan.domains.join(" ")}`, hostDependencies(plan, context), () =>
-      encodeHost(name, outboundVirtualHost(plan, port, context)),
-    ),
-  );
-  return routeConfiguration(name, hosts, [catchAll(context)], context.proxy.separateHosts);
+  const hosts = outboundHosts(entry, context).map((plan) => encodedHost(entry, plan, context));
+  return routeConfiguration(routeNameOf(entry), hosts, [catchAll(context)], context.proxy.separateHosts);
 }
 
-function hostDependencies(plan: HostPlan, context: Context): Dependencies {
+/** One host of an outbound port, as it was before where nothing that it depends on changed. */
+export function encodedHost(entry: OutboundPort, plan: HostPlan, context: Context): EncodedHost {
+  const name = routeNameOf(entry);
   const { mesh } = context;
-  return {
-    cheap: [plan.service, ...plan.virtualServices, mesh.services, mesh.destinationRules, mesh.rollouts],
+  const dependencies = {
+    cheap: [
+      plan.domainText,
+      plan.service,
+      ...plan.virtualServices,
+      mesh.services,
+      mesh.destinationRules,
+      mesh.rollouts,
+    ],
     exact: () => [
+      plan.domainText,
       plan.service,
       plan.service && destinationPolicy(context, plan.service),
       ...plan.virtualServices.flatMap((virtualService) => ruleDependencies(virtualService, context)),
     ],
   };
+  return context.memo.of(`host ${name}/${plan.name}`, dependencies, () =>
+    encodeHost(name, outboundVirtualHost(plan, entry.port, context)),
+  );
 }
 
-export function outboundHosts(egress: EgressScope, port: number, context: Context): HostPlan[] {
+/** What the sidecar does with each host of a port. */
+export function outboundHosts(entry: OutboundPort, context: Context): HostPlan[] {
+  const { egress, port, services } = entry;
+  const { memo, proxy, scope } = context;
+  const rules = memo.of(`rules of ${routeNameOf(entry)}`, { cheap: [egress.virtualServices] }, () =>
+    indexMeshRules(egress.virtualServices),
+  );
+  const own = memo.of(`hosts of ${routeNameOf(entry)}`, { cheap: [services] }, () =>
+    planServiceHosts(services, port, proxy.namespace),
+  );
   return planOutboundHosts(
-    egress,
-    context.memo.of("rules of the mesh", { cheap: [egress.virtualServices] }, () =>
-      indexMeshRules(egress.virtualServices),
-    ),
+    own,
+    rules,
     port,
-    context.proxy.namespace,
-    (hostname) => context.scope.resolve(hostname, context.proxy.namespace) !== undefined,
+    proxy.namespace,
+    (host) => scope.resolve(host, proxy.namespace) !== undefined,
   );
 }
 

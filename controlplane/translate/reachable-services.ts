@@ -4,16 +4,22 @@ import type { MeshService } from "../mesh/service.js";
 import type { VirtualService } from "../resources/virtual-service.js";
 import type { Context } from "./context.js";
 
-/** In order of host names. */
-export function reachableServices(context: Context): MeshService[] {
-  const reachable = new Map<string, MeshService>();
-  for (const egress of context.scope.egress) {
-    for (const service of egress.services) reachable.set(service.hostname, service);
-    for (const virtualService of egress.virtualServices) {
-      for (const service of destinations(virtualService, context.scope)) reachable.set(service.hostname, service);
+/** In order of host names; the same list while nothing in it changes. */
+export function reachableServices(context: Context): readonly MeshService[] {
+  const { complete, egress } = context.scope;
+  const [first] = egress;
+  if (complete && first) return first.services;
+  const find = () => {
+    const reachable = new Map<string, MeshService>();
+    for (const { services, virtualServices } of egress) {
+      for (const service of services) reachable.set(service.hostname, service);
+      for (const virtualService of virtualServices) {
+        for (const service of destinations(virtualService, context.scope)) reachable.set(service.hostname, service);
+      }
     }
-  }
-  return [...reachable.values()].sort((a, b) => (a.hostname < b.hostname ? -1 : 1));
+    return [...reachable.values()].sort((a, b) => (a.hostname < b.hostname ? -1 : 1));
+  };
+  return context.memo.list("reachable services", [context.scope], find);
 }
 
 function destinations({ meta, spec }: VirtualService, scope: Scope): MeshService[] {

@@ -38,7 +38,13 @@ export interface HostRules {
   /** One for each policy rule, in order; the last policy rule, which catches what no other matched, has none. */
   readonly sources: readonly RuleSource[];
   /** By route id. */
-  readonly routes: ReadonlyMap<string, Route>;
+  readonly routes: ReadonlyMap<string, DecidedRoute>;
+}
+
+/** A route that decisions name, and its encoding, which its id is a hash of. */
+export interface DecidedRoute {
+  readonly route: Route;
+  readonly encoded: Uint8Array;
 }
 
 /** A VirtualService and where its rules are to apply. */
@@ -54,7 +60,7 @@ export interface GoverningRules {
 export function buildHostRules(governing: readonly GoverningRules[], context: Context): HostRules {
   const policy: PolicyRule[] = [];
   const sources: RuleSource[] = [];
-  const routes = new Map<string, Route>();
+  const routes = new Map<string, DecidedRoute>();
   const all = governing.flatMap(({ virtualService, site }) =>
     virtualService.spec.http.map((rule, httpIndex) => ({ virtualService, site, rule, httpIndex })),
   );
@@ -93,7 +99,7 @@ export function ruleDependencies(virtualService: VirtualService, context: Contex
 }
 
 /** What no rule matches is answered as Envoy answers what no route matches: 404. */
-function close(policy: PolicyRule[], sources: readonly RuleSource[], routes: Map<string, Route>): HostRules {
+function close(policy: PolicyRule[], sources: readonly RuleSource[], routes: Map<string, DecidedRoute>): HostRules {
   const route = register(routes, statusRoute("unmatched", 404, ""));
   policy.push({ matches: [], destinations: [{ route, weight: 1 }] });
   return { policy, sources, routes };
@@ -121,7 +127,7 @@ function buildDestinations(
   owner: VirtualService,
   site: Site,
   context: Context,
-  routes: Map<string, Route>,
+  routes: Map<string, DecidedRoute>,
 ): PolicyDestination[] {
   const name = routeName(rule, match);
   const single = (route: Route) => {
@@ -184,8 +190,9 @@ function perFilterConfig(rule: HttpRoute): Record<string, Any> {
 }
 
 /** A route's id says what the route does, so rules that do the same share it and an unchanged rule keeps it. */
-function register(routes: Map<string, Route>, route: Route): string {
-  const id = contentHash(toBinary(RouteSchema, route));
-  routes.set(id, route);
+function register(routes: Map<string, DecidedRoute>, route: Route): string {
+  const encoded = toBinary(RouteSchema, route);
+  const id = contentHash(encoded);
+  routes.set(id, { route, encoded });
   return id;
 }

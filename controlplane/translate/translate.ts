@@ -1,16 +1,17 @@
 // (mesh, proxy) -> the Envoy resources that the proxy should have. Pure: equal arguments give equal bytes.
 import { ListenerSchema } from "../gen/envoy/config/listener/v3/listener_pb.js";
 import type { Mesh } from "../mesh/mesh.js";
+import type { MeshService } from "../mesh/service.js";
 import type { Proxy } from "../proxy/proxy.js";
 import { serviceClusters, serviceCredentials, specialClusters } from "./clusters.js";
 import { type Context, createContext, destinationPolicy } from "./context.js";
 import { gatewayCredentials, gatewayListeners, gatewayRouteServers } from "./gateway.js";
-import { gatewayRoutes } from "./gateway-routes.js";
+import { encodedGatewayHost, gatewayRoutes, planGatewayHosts } from "./gateway-routes.js";
 import { inboundListeners } from "./inbound.js";
 import { Memo } from "./memo.js";
 import type { TranslateOptions } from "./options.js";
 import { outboundListeners } from "./outbound.js";
-import { httpPorts, outboundRoutes } from "./outbound-routes.js";
+import { encodedHost, httpPorts, outboundHosts, outboundRoutes } from "./outbound-routes.js";
 import { reachableServices } from "./reachable-services.js";
 import { type EnvoyResource, typeUrlOf } from "./resource.js";
 import { secretResources } from "./secrets.js";
@@ -36,22 +37,27 @@ export function translate(mesh: Mesh, proxy: Proxy, options: TranslateOptions): 
 /** Translates mesh after mesh for many proxies, and does again only what changed. Gives what translate() would. */
 export class Translator {
   readonly #options: TranslateOptions;
-  readonly #views = new Map<string, { readonly memo: Memo; mesh: Mesh }>();
+  readonly #views = new Map<string, View>();
 
   constructor(options: TranslateOptions) {
     this.#options = options;
   }
 
   translate(mesh: Mesh, proxy: Proxy): Translation {
-    const key = viewOf(mesh, proxy);
-    const view = this.#views.get(key) ?? { memo: new Memo(), mesh };
-    this.#views.set(key, view);
-    view.mesh = mesh;
-    const context = createContext(mesh, proxy, this.#options, view.memo);
-    const shared = view.memo.of("shared", { cheap: [mesh] }, (before: Translation["shared"] | undefined) =>
-      groupByType(sharedResources(context), before),
-    );
+    const context = createContext(mesh, proxy, this.#options, this.#view(mesh, proxy).memo);
+    const shared = context.memo.of("shared", { cheap: [mesh] }, () => sharedResources(context));
     return { shared, own: ownResources(context) };
+  }
+
+  /**
+   * Does what translate() would have to do at length, in steps short enough that others get their turn between them;
+   * translate() then finds it done.
+   */
+  *prepare(mesh: Mesh, proxy: Proxy): Generator<void> {
+    const view = this.#view(mesh, proxy);
+    if (view.prepared === mesh) return;
+    yield* prepareShared(createContext(mesh, proxy, this.#options, view.memo));
+    view.prepared = mesh;
   }
 
   /** Forgets what no translation has used since the last call. `mesh` is the newest one. */
@@ -61,53 +67,130 @@ export class Translator {
       else this.#views.delete(key);
     }
   }
+
+  #view(mesh: Mesh, proxy: Proxy): View {
+    const key = viewOf(mesh, proxy);
+    const view = this.#views.get(key) ?? { memo: new Memo(), mesh, prepared: undefined };
+    this.#views.set(key, view);
+    view.mesh = mesh;
+    return view;
+  }
+}
+
+/** What is kept for the proxies of one view. */
+interface View {
+  readonly memo: Memo;
+  /** The last that was translated. */
+  mesh: Mesh;
+  prepared: Mesh | undefined;
+}
+
+function* prepareShared(context: Context): Generator<void> {
+  for (const service of reachableServices(context)) {
+    clustersOf(service, context);
+    yield;
+  }
+  clusterResources(context);
+  yield;
+  for (const encode of hostsToEncode(context)) {
+    encode();
+    yield;
+  }
+  routeResources(context);
+  yield;
+  otherResources(context);
+}
+
+function* hostsToEncode(context: Context): Generator<() => void> {
+  if (context.proxy.role === "router") {
+    for (const [name, servers] of gatewayRouteServers(context)) {
+      for (const plan of planGatewayHosts(servers, context)) yield () => encodedGatewayHost(name, plan, context);
+    }
+    return;
+  }
+  for (const entry of httpPorts(context)) {
+    for (const plan of outboundHosts(entry, context)) yield () => encodedHost(entry, plan, context);
+  }
 }
 
 /** What proxies of one view have in common: clusters, endpoints, routes, secrets, and the filter. */
-function sharedResources(context: Context): EnvoyResource[] {
-  const { memo, mesh, options, proxy } = context;
-  const services = reachableServices(context);
-  const credentials = services.flatMap((service) => serviceCredentials(service, context));
-  if (proxy.role === "router") credentials.push(...gatewayCredentials(context));
-  const clusters = services.flatMap((service) =>
-    memo.of(
-      `clusters of ${service.hostname}`,
-      {
-        cheap: [service, mesh.destinationRules, mesh.secrets],
-        exact: () => [
-          service,
-          destinationPolicy(context, service),
-          ...serviceCredentials(service, context).map((name) => mesh.secrets.get(`${proxy.namespace}/${name}`)),
-        ],
-      },
-      () => serviceClusters(service, context),
-    ),
-  );
-  return [
-    ...memo.of("special clusters", { cheap: [] }, () => specialClusters(proxy.interceptionMode === "REDIRECT")),
-    ...clusters,
-    ...(proxy.role === "router"
-      ? [...gatewayRouteServers(context)].flatMap(([name, servers]) => gatewayRoutes(name, servers, context))
-      : httpPorts(context).flatMap((entry) => outboundRoutes(entry, context))),
-    ...secretResources(credentials, context),
-    memo.of("filter", { cheap: [options.trafficFilter.wasm] }, () => trafficFilterConfig(options.trafficFilter.wasm)),
-  ];
+function sharedResources(context: Context): Translation["shared"] {
+  return new Map([...clusterResources(context), ...routeResources(context), ...otherResources(context)]);
 }
 
-function ownResources(context: Context): EnvoyResource[] {
-  if (context.proxy.role === "router") return gatewayListeners(context);
-  const inbound = inboundListeners(context);
-  const names = inbound.filter(({ typeUrl }) => typeUrl === LISTENER_TYPE).map(({ name }) => name);
-  return [...inbound, ...outboundListeners(context, new Set(names))];
+type ByType = Translation["shared"];
+
+function clusterResources(context: Context): ByType {
+  const { memo, mesh, proxy } = context;
+  const services = reachableServices(context);
+  const dependencies = { cheap: [services, mesh.destinationRules, mesh.secrets] };
+  return memo.of("clusters", dependencies, (before: ByType | undefined) => {
+    const special = memo.of("special clusters", { cheap: [] }, () =>
+      specialClusters(proxy.interceptionMode === "REDIRECT"),
+    );
+    return groupByType([...special, ...services.flatMap((service) => clustersOf(service, context))], before);
+  });
+}
+
+/** The clusters of a service, as they were before where nothing that they depend on changed. */
+function clustersOf(service: MeshService, context: Context): readonly EnvoyResource[] {
+  const { memo, mesh, proxy } = context;
+  const dependencies = {
+    cheap: [service, mesh.destinationRules, mesh.secrets],
+    exact: () => [
+      service,
+      destinationPolicy(context, service),
+      ...serviceCredentials(service, context).map((name) => mesh.secrets.get(`${proxy.namespace}/${name}`)),
+    ],
+  };
+  return memo.of(`clusters of ${service.hostname}`, dependencies, () => serviceClusters(service, context));
+}
+
+function routeResources(context: Context): ByType {
+  const { memo, mesh, proxy } = context;
+  return memo.of("routes", { cheap: [mesh] }, (before: ByType | undefined) =>
+    groupByType(
+      proxy.role === "router"
+        ? [...gatewayRouteServers(context)].flatMap(([name, servers]) => gatewayRoutes(name, servers, context))
+        : httpPorts(context).flatMap((entry) => outboundRoutes(entry, context)),
+      before,
+    ),
+  );
+}
+
+function otherResources(context: Context): ByType {
+  const { memo, mesh, options, proxy } = context;
+  const services = reachableServices(context);
+  const { wasm } = options.trafficFilter;
+  const dependencies = { cheap: [services, mesh.destinationRules, mesh.secrets, mesh.gateways, wasm] };
+  return memo.of("others", dependencies, (before: ByType | undefined) => {
+    const credentials = services.flatMap((service) => serviceCredentials(service, context));
+    if (proxy.role === "router") credentials.push(...gatewayCredentials(context));
+    const filter = memo.of("filter", { cheap: [wasm] }, () => trafficFilterConfig(wasm));
+    return groupByType([...secretResources(credentials, context), filter], before);
+  });
+}
+
+/** A proxy's own listeners and clusters; of the rules, only those for connections that are not read as HTTP count. */
+function ownResources(context: Context): readonly EnvoyResource[] {
+  const { memo, mesh, proxy, scope } = context;
+  const l4 = memo.list("rules for connections", [mesh.virtualServices], () =>
+    mesh.virtualServices.filter(({ spec }) => spec.tls.length + spec.tcp.length > 0),
+  );
+  const { services, destinationRules, secrets, gateways, workloads } = mesh;
+  const dependencies = { cheap: [proxy, services, destinationRules, secrets, gateways, workloads, scope.sidecar, l4] };
+  return memo.of(`own of ${proxy.id}`, dependencies, () => {
+    if (proxy.role === "router") return gatewayListeners(context);
+    const inbound = inboundListeners(context);
+    const names = inbound.filter(({ typeUrl }) => typeUrl === LISTENER_TYPE).map(({ name }) => name);
+    return [...inbound, ...outboundListeners(context, new Set(names))];
+  });
 }
 
 const LISTENER_TYPE = typeUrlOf(ListenerSchema);
 
 /** The maps of `before` where they would come out the same, resource by resource. */
-function groupByType(
-  resources: readonly EnvoyResource[],
-  before: Translation["shared"] | undefined,
-): Translation["shared"] {
+function groupByType(resources: readonly EnvoyResource[], before: ByType | undefined): ByType {
   const byType = new Map<string, Map<string, EnvoyResource>>();
   for (const resource of resources) {
     const map = byType.get(resource.typeUrl) ?? new Map<string, EnvoyResource>();

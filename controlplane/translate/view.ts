@@ -24,7 +24,8 @@ export function viewOf(mesh: Mesh, proxy: Proxy): string {
   ]);
 }
 
-const answers = new WeakMap<readonly AnyResource[], boolean>();
+/** Of lists and of single objects, which stay the same from mesh to mesh where they do not change. */
+const answers = new WeakMap<object, boolean>();
 
 /** Whether any policy treats clients differently by their labels. */
 function readsClientLabels(mesh: Mesh): boolean {
@@ -32,17 +33,22 @@ function readsClientLabels(mesh: Mesh): boolean {
 }
 
 function reads(list: readonly AnyResource[] | undefined): boolean {
-  if (!list) return false;
-  let answer = answers.get(list);
-  if (answer === undefined) {
-    answer = list.some(
-      (resource) =>
-        (resource.kind === "VirtualService" && hasSourceLabels(resource)) ||
-        (resource.kind === "DestinationRule" && selectsClients(resource)),
-    );
-    answers.set(list, answer);
-  }
-  return answer;
+  return (
+    list !== undefined && answer(list, () => list.some((resource) => answer(resource, () => readsLabels(resource))))
+  );
+}
+
+function answer(about: object, find: () => boolean): boolean {
+  const known = answers.get(about);
+  if (known !== undefined) return known;
+  const found = find();
+  answers.set(about, found);
+  return found;
+}
+
+function readsLabels(resource: AnyResource): boolean {
+  if (resource.kind === "VirtualService") return hasSourceLabels(resource);
+  return resource.kind === "DestinationRule" && selectsClients(resource);
 }
 
 function hasSourceLabels({ spec }: VirtualService): boolean {

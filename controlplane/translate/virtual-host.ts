@@ -1,6 +1,6 @@
 // A host's rules -> a virtual host: an exact-match table of the routes that the filter's decisions name.
-import { create } from "@bufbuild/protobuf";
-import { type BytesValue, BytesValueSchema } from "@bufbuild/protobuf/wkt";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { AnySchema, type BytesValue, BytesValueSchema } from "@bufbuild/protobuf/wkt";
 import { MetadataSchema } from "../gen/envoy/config/core/v3/base_pb.js";
 import {
   type Route,
@@ -23,7 +23,7 @@ import {
   ROUTE_FILTER_STATE,
   undecidedRouteName,
 } from "../policy/compile.js";
-import { pack } from "./resource.js";
+import { pack, typeUrlOf } from "./resource.js";
 import { statusRoute } from "./route.js";
 import type { HostRules } from "./rules.js";
 
@@ -65,11 +65,11 @@ export function redirectingVirtualHost(name: string, domains: readonly string[])
   return host;
 }
 
-function routeMatcher(routes: ReadonlyMap<string, Route>, undecided: Route): Matcher {
+function routeMatcher(routes: HostRules["routes"], undecided: Route): Matcher {
   const map: Record<string, Matcher_OnMatch> = {};
   for (const id of [...routes.keys()].sort()) {
-    const route = routes.get(id);
-    if (route) map[id] = routeAction(route);
+    const encoded = routes.get(id)?.encoded;
+    if (encoded) map[id] = routeAction(encoded);
   }
   return create(MatcherSchema, {
     matcherType: {
@@ -82,14 +82,13 @@ function routeMatcher(routes: ReadonlyMap<string, Route>, undecided: Route): Mat
         treeType: { case: "exactMatchMap", value: { map } },
       },
     },
-    onNoMatch: routeAction(undecided),
+    onNoMatch: routeAction(toBinary(RouteSchema, undecided)),
   });
 }
 
-function routeAction(route: Route): Matcher_OnMatch {
-  return create(Matcher_OnMatchSchema, {
-    onMatch: { case: "action", value: { name: "route", typedConfig: pack(RouteSchema, route) } },
-  });
+function routeAction(encoded: Uint8Array): Matcher_OnMatch {
+  const typedConfig = create(AnySchema, { typeUrl: typeUrlOf(RouteSchema), value: encoded });
+  return create(Matcher_OnMatchSchema, { onMatch: { case: "action", value: { name: "route", typedConfig } } });
 }
 
 function undecidedRoute(compiled: CompiledPolicy, failOpen: Route | undefined): Route {

@@ -1,6 +1,8 @@
 // Faults between objects: references that lead nowhere, and objects that contradict each other. Each is shown, none
 // stops the rest from being served.
+
 import type { Violation } from "../../resources/violation.js";
+import type { VirtualService } from "../../resources/virtual-service.js";
 import type { Mesh } from "../mesh.js";
 import { namespaceScope, type Scope } from "../scope.js";
 import { destinationRuleFaults, sidecarConflicts, virtualServiceConflicts } from "./conflicts.js";
@@ -19,12 +21,7 @@ export function analyze(mesh: Mesh): Violation[] {
   };
   const gateways = [...mesh.gateways.values()];
   return [
-    ...mesh.virtualServices.flatMap((virtualService) => [
-      ...destinationFaults(mesh, virtualService, scopeOf(virtualService.meta.namespace)),
-      ...gatewayFaults(mesh, virtualService),
-      ...unreachableRules(virtualService),
-      ...oddWeights(virtualService),
-    ]),
+    ...mesh.virtualServices.flatMap((virtualService) => ruleFaults(mesh, virtualService, scopeOf)),
     ...virtualServiceConflicts(mesh),
     ...hiddenRules(mesh),
     ...destinationRuleFaults(mesh.destinationRules.all, scopeOf),
@@ -32,4 +29,33 @@ export function analyze(mesh: Mesh): Violation[] {
     ...portConflicts(gateways),
     ...[...mesh.sidecars.values()].flatMap(sidecarConflicts),
   ];
+}
+
+interface Found {
+  readonly services: unknown;
+  readonly destinationRules: unknown;
+  readonly gateways: unknown;
+  readonly violations: readonly Violation[];
+}
+
+/** By VirtualService, what was found in the mesh before; it holds while the rest of that mesh does. */
+const found = new WeakMap<VirtualService, Found>();
+
+function ruleFaults(
+  mesh: Mesh,
+  virtualService: VirtualService,
+  scopeOf: (namespace: string) => Scope,
+): readonly Violation[] {
+  const { services, destinationRules, gateways } = mesh;
+  const known = found.get(virtualService);
+  const holds = known?.services === services && known.destinationRules === destinationRules;
+  if (known && holds && known.gateways === gateways) return known.violations;
+  const violations = [
+    ...destinationFaults(mesh, virtualService, scopeOf(virtualService.meta.namespace)),
+    ...gatewayFaults(mesh, virtualService),
+    ...unreachableRules(virtualService),
+    ...oddWeights(virtualService),
+  ];
+  found.set(virtualService, { services, destinationRules, gateways, violations });
+  return violations;
 }
