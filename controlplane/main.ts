@@ -59,13 +59,16 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   );
   let current: SourceState | undefined;
   const violations = () => [...(current?.violations ?? []), ...publisher.mesh.violations];
-  const updates = new Updates(async (state, before) => {
-    const changed = await publisher.update(state);
-    current = state;
-    const { mesh } = publisher;
-    revisions.published(before, state, changed, () => state.violations.length + mesh.violations.length);
-    options.onState?.(state);
-  });
+  const updates = new Updates(
+    async (state, before) => {
+      const changed = await publisher.update(state);
+      current = state;
+      const { mesh } = publisher;
+      revisions.published(before, state, changed, () => state.violations.length + mesh.violations.length);
+      options.onState?.(state);
+    },
+    (error) => options.onFault?.("every proxy", error),
+  );
 
   const ads = createAdsServer({
     cache,

@@ -7,9 +7,15 @@ export class Updates {
   #waiting: SourceState | undefined;
   #running: Promise<void> | undefined;
 
-  /** `take` gets the state and the one that it took before. */
-  constructor(take: (state: SourceState, before: SourceState | undefined) => Promise<void>) {
+  readonly #onFault: (error: unknown) => void;
+
+  /** `take` gets the state and the one that it took before. A state that it fails on is left out, and told. */
+  constructor(
+    take: (state: SourceState, before: SourceState | undefined) => Promise<void>,
+    onFault: (error: unknown) => void,
+  ) {
     this.#take = take;
+    this.#onFault = onFault;
   }
 
   /** Resolves when this state, or a later one in its place, was taken. */
@@ -25,8 +31,12 @@ export class Updates {
   async #run(): Promise<void> {
     for (let state = this.#waiting; state; state = this.#waiting) {
       this.#waiting = undefined;
-      await this.#take(state, this.#taken);
-      this.#taken = state;
+      try {
+        await this.#take(state, this.#taken);
+        this.#taken = state;
+      } catch (error) {
+        this.#onFault(error);
+      }
     }
   }
 }
