@@ -1,5 +1,5 @@
 // Checks a policy image's regular expressions: no automaton leads out of its table.
-import { isRun } from "./check-references";
+import { isReference, isRun } from "./check-references";
 import { section, sectionCount } from "./image";
 import * as tags from "./tags";
 
@@ -8,6 +8,7 @@ export function checkRegexes(image: usize): bool {
   for (let i: u32 = 0, count = sectionCount(image, tags.SECTION_REGEXES); i < count; i++) {
     const regex = regexes + i * tags.REGEX_STRIDE;
     if (
+      !isReference(image, tags.SECTION_KEYS, load<i32>(regex, tags.REGEX_PREFIX_KEY)) ||
       load<u32>(regex, tags.REGEX_DFA) >= sectionCount(image, tags.SECTION_DFAS) ||
       !isRun(image, tags.SECTION_BYTES, load<u32>(regex, tags.REGEX_SUFFIX), load<u32>(regex, tags.REGEX_SUFFIX_LENGTH))
     )

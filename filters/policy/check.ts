@@ -194,15 +194,20 @@ function checkClauses(image: usize): bool {
     if (load<u32>(clause, tags.CLAUSE_CONDITIONS) > residue || residue > end || end > conditions) return false;
     if (load<u32>(clause, tags.CLAUSE_RULE) >= sectionCount(image, tags.SECTION_RULES)) return false;
   }
-  const first = section(image, tags.SECTION_CONDITIONS);
-  for (let i: u32 = 0; i < conditions; i++) {
-    const condition = first + i * tags.CONDITION_STRIDE;
+  return checkConditions(image);
+}
+
+function checkConditions(image: usize): bool {
+  const conditions = section(image, tags.SECTION_CONDITIONS);
+  for (let i: u32 = 0, count = sectionCount(image, tags.SECTION_CONDITIONS); i < count; i++) {
+    const condition = conditions + i * tags.CONDITION_STRIDE;
     const operation = load<u32>(condition, tags.CONDITION_OPERATION);
-    if (load<u32>(condition, tags.CONDITION_SLOT) >= sectionCount(image, tags.SECTION_SLOTS)) return false;
-    if (operation >= 2 * <u32>tags.OPERATION_NOT) return false;
+    const regex = (operation & (tags.OPERATION_NOT - 1)) === tags.OPERATION_REGEX;
+    const operands = sectionCount(image, regex ? tags.SECTION_REGEXES : tags.SECTION_KEYS);
     if (
-      (operation & (tags.OPERATION_NOT - 1)) === tags.OPERATION_REGEX &&
-      load<u32>(condition, tags.CONDITION_OPERAND) >= sectionCount(image, tags.SECTION_REGEXES)
+      load<u32>(condition, tags.CONDITION_SLOT) >= sectionCount(image, tags.SECTION_SLOTS) ||
+      operation >= 2 * <u32>tags.OPERATION_NOT ||
+      load<u32>(condition, tags.CONDITION_OPERAND) >= operands
     )
       return false;
   }
