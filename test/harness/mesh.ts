@@ -25,6 +25,9 @@ export interface TestProxyOptions {
   /** A fresh one by default. */
   readonly address?: string;
   readonly dnsResolver?: { readonly host: string; readonly port: number };
+  readonly locality?: { readonly region: string; readonly zone?: string; readonly subzone?: string };
+  /** Node metadata beside that of every proxy, as the paths of its certificates. */
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
 export interface TestMesh {
@@ -39,10 +42,10 @@ export interface TestMesh {
 }
 
 /** Starts a control plane on an empty directory; objects without a namespace belong to "default". */
-export async function startTestMesh(scope: Scope): Promise<TestMesh> {
+export async function startTestMesh(scope: Scope, options: { readonly accessLog?: string } = {}): Promise<TestMesh> {
   const directory = join(await scope.directory(), "policies");
   await mkdir(directory);
-  const controlPlane = scope.use(await startOn(directory));
+  const controlPlane = scope.use(await startOn(directory, options));
   const admin = async (path: string) => (await fetch(`http://${controlPlane.admin}${path}`)).json();
   const state = async () => (await admin("/proxies")) as { revision: number; proxies: ProxyView[] };
 
@@ -76,8 +79,9 @@ export async function startTestMesh(scope: Scope): Promise<TestMesh> {
   };
 }
 
-function startOn(directory: string): Promise<ControlPlane> {
+function startOn(directory: string, options: { readonly accessLog?: string }): Promise<ControlPlane> {
   return startControlPlane({
+    ...options,
     directories: [directory],
     defaultNamespace: "default",
     rootNamespace: "istio-system",
@@ -98,11 +102,13 @@ async function startProxy(scope: Scope, controlPlane: ControlPlane, options: Tes
     labels: options.labels ?? {},
     interceptionMode: "NONE" as const,
     unprivileged: true,
+    ...(options.locality ? { locality: options.locality } : {}),
   };
   const bootstrap = createBootstrap(
     { ...identity, addresses: [address] },
     { ads: { host, port: Number(port) }, ...(options.dnsResolver ? { dnsResolver: options.dnsResolver } : {}) },
-  );
+  ) as { node: { metadata: object } };
+  Object.assign(bootstrap.node.metadata, options.metadata);
   const envoy = await startTestEnvoy(scope, bootstrap);
   const { namespace, role, name } = identity;
   return { ...envoy, address, id: `${role}~${address}~${name}.${namespace}~${namespace}.svc.cluster.local` };
