@@ -32,6 +32,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   "controlplane/admin": ["controlplane/resources", "controlplane/mesh", "controlplane/publish", "controlplane/xds"],
   "controlplane/agent": [],
+  "controlplane/registry": [],
+  "controlplane/rollout": ["controlplane/registry", "controlplane/proxy", "controlplane/xds"],
   "controlplane/wasm-host": ["controlplane/policy", "controlplane/resources", "filters/policy/tags"],
   "controlplane/explain": [
     "controlplane/resources",
