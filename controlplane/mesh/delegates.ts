@@ -41,7 +41,10 @@ function resolveRoot(
   return Object.freeze({ ...root, spec: Object.freeze({ ...root.spec, http }) });
 }
 
-/** The delegate's rule under the root's conditions, or nothing when the two exclude each other. */
+/**
+ * The delegate's rule under the root's conditions, or nothing when the two exclude each other. What the delegate's rule
+ * leaves open, its timeout for one, is as the root says; names are joined, as in Istio.
+ */
 function mergeRule(root: HttpRoute, inner: HttpRoute): HttpRoute[] {
   const match =
     root.match.length === 0
@@ -50,7 +53,14 @@ function mergeRule(root: HttpRoute, inner: HttpRoute): HttpRoute[] {
         ? root.match
         : root.match.flatMap((outer) => inner.match.flatMap((own) => mergeMatch(outer, own) ?? []));
   if (match.length === 0 && (root.match.length > 0 || inner.match.length > 0)) return [];
-  return [{ ...inner, match }];
+  const { delegate: _, name: __, ...settings } = root;
+  const mirrors = inner.mirrors.length > 0 ? inner.mirrors : root.mirrors;
+  return [{ ...settings, ...inner, ...joinedName(root, inner), match, mirrors }];
+}
+
+function joinedName(outer: { readonly name?: string }, inner: { readonly name?: string }): { name?: string } {
+  const name = [outer.name, inner.name].filter(Boolean).join("-");
+  return name === "" ? {} : { name };
 }
 
 /** Both conditions at once; where both say something of the same field, only equal or narrower inner conditions fit. */
@@ -67,8 +77,14 @@ function mergeMatch(outer: HttpMatch, inner: HttpMatch): HttpMatch | undefined {
   if (outer.port !== undefined && inner.port !== undefined && outer.port !== inner.port) return undefined;
   const port = inner.port ?? outer.port;
   const sourceNamespace = inner.sourceNamespace ?? outer.sourceNamespace;
+  if (outer.sourceNamespace !== undefined && sourceNamespace !== outer.sourceNamespace) return undefined;
+  const sourceLabels = { ...outer.sourceLabels, ...inner.sourceLabels };
+  if (Object.entries(outer.sourceLabels).some(([label, value]) => sourceLabels[label] !== value)) return undefined;
+  if (outer.gateways.length > 0 && !inner.gateways.every((gateway) => outer.gateways.includes(gateway)))
+    return undefined;
+  const statPrefix = inner.statPrefix ?? outer.statPrefix;
   return {
-    ...(inner.name ? { name: inner.name } : outer.name ? { name: outer.name } : {}),
+    ...joinedName(outer, inner),
     ...(uri ? { uri } : {}),
     ...(scheme ? { scheme } : {}),
     ...(method ? { method } : {}),
@@ -79,8 +95,9 @@ function mergeMatch(outer: HttpMatch, inner: HttpMatch): HttpMatch | undefined {
     headers,
     withoutHeaders,
     queryParams,
-    sourceLabels: { ...outer.sourceLabels, ...inner.sourceLabels },
+    sourceLabels,
     gateways: inner.gateways.length > 0 ? inner.gateways : outer.gateways,
+    ...(statPrefix === undefined ? {} : { statPrefix }),
   };
 }
 

@@ -48,6 +48,23 @@ function chainMatch(match: ChainMatch): MessageInitShape<typeof FilterChainMatch
   };
 }
 
+/**
+ * Envoy refuses a listener in which two chains match alike; the earlier one has what both ask for. A chain keeps the
+ * server names that are still free, and goes where none is. Chains with destinations must have one each.
+ */
+export function distinctChains(chains: readonly FilterChain[]): FilterChain[] {
+  const seen = new Set<string>();
+  return chains.filter((chain) => {
+    const match = chain.filterChainMatch;
+    const [destination] = match?.prefixRanges ?? [];
+    const place = `${match?.transportProtocol} ${destination?.addressPrefix}/${destination?.prefixLen}`;
+    const isFree = (name: string) => !seen.has(`${place} ${name}`) && seen.add(`${place} ${name}`);
+    if (!match || match.serverNames.length === 0) return isFree("*");
+    match.serverNames = match.serverNames.filter(isFree);
+    return match.serverNames.length > 0;
+  });
+}
+
 /** An address alone is its own block. */
 function cidr(block: string): { addressPrefix: string; prefixLen: number } {
   const [addressPrefix = "", length] = block.split("/");

@@ -1,6 +1,6 @@
 // A gateway's HTTP: for each host of its servers, the rules of the VirtualServices that are bound to them.
 import { gatewayKey, nameOfGateway } from "../mesh/gateway-name.js";
-import { compareSpecificity, fullHostname, hostCovers, hostIntersection } from "../mesh/hostname.js";
+import { compareSpecificity, fullHostname, hostIntersection } from "../mesh/hostname.js";
 import { isExported, namespaceMatches, parseHostPattern } from "../mesh/visibility.js";
 import type { Gateway, Server } from "../resources/gateway.js";
 import type { VirtualService } from "../resources/virtual-service.js";
@@ -46,7 +46,7 @@ export function boundVirtualServices(
 export function planGatewayHosts(servers: readonly GatewayServer[], context: Context): GatewayHostPlan[] {
   const byDomain = new Map<string, GoverningRules[]>();
   for (const entry of servers) {
-    const site = { gateway: nameOfGateway(entry.gateway), port: entry.server.port.number };
+    const site = { gateway: nameOfGateway(entry.gateway), port: entry.server.port.number, secure: isSecure(entry) };
     for (const { virtualService, hosts } of boundVirtualServices(entry, context)) {
       if (virtualService.spec.http.length === 0) continue;
       for (const host of hosts) {
@@ -61,11 +61,16 @@ export function planGatewayHosts(servers: readonly GatewayServer[], context: Con
     .map(([domain, governing]) => ({ domain, governing }));
 }
 
+function isSecure({ server }: GatewayServer): boolean {
+  return server.tls?.mode !== undefined;
+}
+
 /** A route configuration for the servers; hosts that no rule speaks of get 404 from Envoy itself. */
 export function gatewayRoutes(name: string, servers: readonly GatewayServer[], context: Context): EnvoyResource[] {
-  const redirects = httpsRedirectHosts(servers);
-  const hosts = planGatewayHosts(servers, context)
-    .filter(({ domain }) => !redirects.some((redirected) => hostCovers(redirected, domain)))
+  const redirects = httpsRedirectHosts(servers, context);
+  const serving = servers.filter(({ server }) => !server.tls?.httpsRedirect);
+  const hosts = planGatewayHosts(serving, context)
+    .filter(({ domain }) => !redirects.includes(domain))
     .map((plan) => encodedGatewayHost(name, plan, context));
   const redirecting = redirects.map((host) => redirectingVirtualHost(`${host}:redirect`, [host]));
   return routeConfiguration(name, hosts, redirecting, context.proxy.separateHosts);
@@ -90,9 +95,12 @@ export function encodedGatewayHost(
   );
 }
 
-function httpsRedirectHosts(servers: readonly GatewayServer[]): string[] {
-  const hosts = servers
-    .filter(({ server }) => server.tls?.httpsRedirect)
-    .flatMap(({ gateway, server }) => server.hosts.map((host) => parseHostPattern(host, gateway.meta.namespace).host));
-  return [...new Set(hosts)].sort(compareSpecificity);
+/** The hosts of servers that redirect, and those within them that rules speak of: another server may serve the rest. */
+function httpsRedirectHosts(servers: readonly GatewayServer[], context: Context): string[] {
+  const redirecting = servers.filter(({ server }) => server.tls?.httpsRedirect);
+  const ruled = planGatewayHosts(redirecting, context).map(({ domain }) => domain);
+  const hosts = redirecting.flatMap(({ gateway, server }) =>
+    server.hosts.map((host) => parseHostPattern(host, gateway.meta.namespace).host),
+  );
+  return [...new Set([...hosts, ...ruled])].sort(compareSpecificity);
 }

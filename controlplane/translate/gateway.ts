@@ -11,7 +11,7 @@ import { bindPort } from "./bind.js";
 import { clusterName } from "./cluster-name.js";
 import { type Context, destinationPolicy } from "./context.js";
 import { downstreamTls } from "./downstream-tls.js";
-import { filterChain, listener } from "./filter-chain.js";
+import { distinctChains, filterChain, listener } from "./filter-chain.js";
 import { boundVirtualServices, type GatewayServer } from "./gateway-routes.js";
 import { httpConnection } from "./http-connection.js";
 import { type EnvoyResource, encodeResource } from "./resource.js";
@@ -33,18 +33,32 @@ export function gatewayListeners(context: Context): EnvoyResource[] {
 /** The route configurations that a gateway's listeners ask for: by name, the servers that share it. */
 export function gatewayRouteServers(context: Context): ReadonlyMap<string, readonly GatewayServer[]> {
   const byName = new Map<string, GatewayServer[]>();
-  for (const entry of selectedServers(context)) {
-    if (isClearHttp(entry.server) || isTerminatedHttp(entry, context)) push(byName, routeNameOf(entry), entry);
+  const all = selectedServers(context);
+  const terminated = all.filter((entry) => isTerminatedHttp(entry, context));
+  for (const entry of all) {
+    const name = routeNameOf(entry, context);
+    if (isClearHttp(entry.server)) push(byName, name, entry);
+    else if (terminated.includes(entry)) {
+      byName.set(name, [entry, ...terminated.filter((other) => other !== entry && sharesCertificate(entry, other))]);
+    }
   }
   return byName;
 }
 
-/** As Istio: servers in the clear share one by port, an HTTPS server has its own. */
-function routeNameOf({ gateway, server }: GatewayServer): string {
+/**
+ * A client keeps one HTTP/2 connection for all hosts that its certificate names, so a connection to one server brings
+ * requests for the hosts of others with the same certificate, and has to serve them.
+ */
+function sharesCertificate({ server: a }: GatewayServer, { server: b }: GatewayServer): boolean {
+  return a.port.number === b.port.number && a.bind === b.bind && JSON.stringify(a.tls) === JSON.stringify(b.tls);
+}
+
+/** As Istio: servers in the clear share one by port and address, an HTTPS server has its own. */
+function routeNameOf({ gateway, server }: GatewayServer, context: Context): string {
   const { number, name } = server.port;
-  return isClearHttp(server)
-    ? `http.${number}`
-    : `https.${number}.${name}.${gateway.meta.name}.${gateway.meta.namespace}`;
+  if (!isClearHttp(server)) return `https.${number}.${name}.${gateway.meta.name}.${gateway.meta.namespace}`;
+  const elsewhere = server.bind !== undefined && server.bind !== gatewayBindAddress(context);
+  return elsewhere ? `http.${number}.${server.bind}` : `http.${number}`;
 }
 
 function selectedServers(context: Context): GatewayServer[] {
@@ -69,13 +83,15 @@ export function boundPort(port: number, context: Context): number {
 function portListener(name: string, servers: readonly GatewayServer[], context: Context): EnvoyResource[] {
   const [clear] = servers.filter(({ server }) => isClearHttp(server));
   const raw = servers.filter(({ server }) => server.port.protocol === "TCP" || server.port.protocol === "MONGO");
-  const chains = servers.flatMap((entry) => {
+  const tls = servers.flatMap((entry) => {
     if (terminatesTls(entry.server)) return terminatingChain(entry, context) ?? [];
     return passesTls(entry.server) ? passthroughChains(entry, context) : [];
   });
+  const tcp = raw.flatMap((entry) => l4Chains(entry, context));
+  const chains = [...tls, ...tcp.filter((chain) => chain.filterChainMatch)];
   const defaultChain = clear
-    ? filterChain(routeNameOf(clear), undefined, [edgeConnection(routeNameOf(clear), context)])
-    : raw.flatMap((entry) => l4Chains(entry, context))[0];
+    ? filterChain(routeNameOf(clear, context), undefined, [edgeConnection(clear, context)])
+    : tcp.find((chain) => !chain.filterChainMatch);
   if (chains.length === 0 && !defaultChain) return [];
   const separator = name.lastIndexOf("_");
   const built = listener({
@@ -84,17 +100,17 @@ function portListener(name: string, servers: readonly GatewayServer[], context: 
     port: Number(name.slice(separator + 1)),
     bind: true,
     direction: TrafficDirection.OUTBOUND,
-    chains: withoutDuplicateMatches(chains),
+    chains: distinctChains(chains),
     ...(defaultChain ? { defaultChain } : {}),
   });
   return [encodeResource(ListenerSchema, name, built)];
 }
 
-function edgeConnection(routeName: string, context: Context) {
-  return httpConnection(
-    { statPrefix: routeName, routes: { rds: routeName }, decides: true, edge: true },
-    context.options,
-  );
+/** Statistics are kept under the server's name, where it has one. */
+function edgeConnection(entry: GatewayServer, context: Context) {
+  const rds = routeNameOf(entry, context);
+  const statPrefix = entry.server.name ?? rds;
+  return httpConnection({ statPrefix, routes: { rds }, decides: true, edge: true }, context.options);
 }
 
 function isHttpServer(server: Server): boolean {
@@ -136,9 +152,8 @@ function terminatingChain(entry: GatewayServer, context: Context): FilterChain |
     const chainName = `tls.${number}.${name}.${nameOfGateway(gateway)}`;
     return filterChain(chainName, match, first.filters, downstreamTls(server.tls, [], own));
   }
-  const routeName = routeNameOf(entry);
   const socket = downstreamTls(server.tls, ["h2", "http/1.1"], own);
-  return filterChain(routeName, match, [edgeConnection(routeName, context)], socket);
+  return filterChain(routeNameOf(entry, context), match, [edgeConnection(entry, context)], socket);
 }
 
 function serverNames({ gateway, server }: GatewayServer): string[] {
@@ -177,15 +192,6 @@ function l4Chains(entry: GatewayServer, context: Context): FilterChain[] {
   return boundVirtualServices(entry, context).flatMap(({ virtualService }) =>
     tcpRuleChains(virtualService, site, context),
   );
-}
-
-/** Envoy refuses a listener with two chains of one match; the older object's stays. */
-function withoutDuplicateMatches(chains: readonly FilterChain[]): FilterChain[] {
-  const seen = new Set<string>();
-  return chains.filter(({ filterChainMatch }) => {
-    const key = (filterChainMatch?.serverNames ?? []).join(" ");
-    return !seen.has(key) && seen.add(key);
-  });
 }
 
 /** The credentials that the gateway's servers name. */

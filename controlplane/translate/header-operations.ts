@@ -11,11 +11,18 @@ import type { HeaderOperations, Headers } from "../resources/virtual-service.js"
 /** Applies the operations in the order given; later ones see what earlier ones did. */
 export function applyHeaderOperations(route: Route, operations: readonly (Headers | undefined)[]): void {
   for (const headers of operations) {
-    route.requestHeadersToAdd.push(...additions(headers?.request));
-    route.requestHeadersToRemove.push(...removals(headers?.request));
-    route.responseHeadersToAdd.push(...additions(headers?.response));
-    route.responseHeadersToRemove.push(...removals(headers?.response));
+    const [request, response] = [removals(headers?.request), removals(headers?.response)];
+    route.requestHeadersToAdd = [...without(route.requestHeadersToAdd, request), ...additions(headers?.request)];
+    route.requestHeadersToRemove.push(...request);
+    route.responseHeadersToAdd = [...without(route.responseHeadersToAdd, response), ...additions(headers?.response)];
+    route.responseHeadersToRemove.push(...response);
   }
+}
+
+/** Envoy removes before it adds, so what a later operation removes must not be added by an earlier one. */
+function without(additions: readonly HeaderValueOption[], removed: readonly string[]): HeaderValueOption[] {
+  const names = new Set(removed.map((name) => name.toLowerCase()));
+  return additions.filter(({ header }) => !names.has(header?.key.toLowerCase() ?? ""));
 }
 
 /** Setting Host or :authority is a rewrite, which the route action does. */

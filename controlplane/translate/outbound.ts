@@ -10,7 +10,7 @@ import type { VirtualService } from "../resources/virtual-service.js";
 import { bindPort, outboundBindAddress } from "./bind.js";
 import { BLACK_HOLE_CLUSTER, clusterName, PASSTHROUGH_CLUSTER } from "./cluster-name.js";
 import type { Context } from "./context.js";
-import { filterChain, type ListenerOptions, listener } from "./filter-chain.js";
+import { distinctChains, filterChain, type ListenerOptions, listener } from "./filter-chain.js";
 import { httpConnection } from "./http-connection.js";
 import { type OutboundPort, outboundPorts, passesThrough, routeNameOf } from "./outbound-routes.js";
 import { type EnvoyResource, encodeResource } from "./resource.js";
@@ -48,8 +48,10 @@ function portListeners(entry: OutboundPort, context: Context, taken: Set<string>
     : unaddressed
       ? tcpChains(egress, unaddressed, port, context)
       : [];
-  const chains = [...tls.flatMap((service) => tlsChains(egress, service, port, context)), ...fallback.slice(0, -1)];
-  const defaultChain = fallback.at(-1) ?? (!bind && chains.length > 0 ? unknownTraffic(context) : undefined);
+  const [last] = fallback.filter((chain) => !chain.filterChainMatch);
+  const matching = fallback.filter((chain) => chain.filterChainMatch);
+  const chains = distinctChains([...tls.flatMap((service) => tlsChains(egress, service, port, context)), ...matching]);
+  const defaultChain = last ?? (!bind && chains.length > 0 ? unknownTraffic(context) : undefined);
   return [
     ...addressed.flatMap((service) => addressListeners(egress, service, port, context)),
     ...(chains.length > 0 || defaultChain
@@ -76,7 +78,7 @@ function httpChain(entry: OutboundPort, context: Context): FilterChain {
 function addressListeners(egress: EgressScope, service: MeshService, port: number, context: Context): EnvoyResource[] {
   const chains = tcpChains(egress, service, port, context);
   return service.addresses.map((address) =>
-    encodeListener({ name: `${address}_${port}`, address, port, bind: false, chains }, context),
+    encodeListener({ name: `${address}_${port}`, address, port, bind: false, chains: distinctChains(chains) }, context),
   );
 }
 

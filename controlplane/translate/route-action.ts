@@ -116,6 +116,7 @@ export function corsPolicy(policy: CorsPolicy): EnvoyCorsPolicy {
     exposeHeaders: policy.exposeHeaders.join(","),
     maxAge: policy.maxAgeMs === undefined ? "" : String(Math.floor(policy.maxAgeMs / 1000)),
     ...(policy.allowCredentials === undefined ? {} : { allowCredentials: policy.allowCredentials }),
+    ...(policy.unmatchedPreflights === "IGNORE" ? { forwardNotMatchingPreflights: false } : {}),
   });
 }
 

@@ -10,6 +10,7 @@ import {
   RouteSchema,
 } from "../gen/envoy/config/route/v3/route_components_pb.js";
 import type { HttpDirectResponse, HttpMatch, HttpRedirect, HttpRoute } from "../resources/virtual-service.js";
+import type { Site } from "./site.js";
 
 /** A route that takes any path: the filter has matched already. */
 export function anyPath(): RouteMatch {
@@ -87,13 +88,8 @@ const REDIRECT_CODES: Readonly<Record<number, Code>> = {
 };
 const DEFAULT_PORTS: Readonly<Record<string, number>> = { http: 80, https: 443 };
 
-/** listenerPort is where the request came in; FROM_REQUEST_PORT redirects to it. */
-export function redirectRoute(
-  name: string,
-  redirect: HttpRedirect,
-  match: HttpMatch | undefined,
-  listenerPort: number,
-): Route {
+/** The site is where the request came in; FROM_REQUEST_PORT redirects to its port. */
+export function redirectRoute(name: string, redirect: HttpRedirect, match: HttpMatch | undefined, site: Site): Route {
   const action = create(RedirectActionSchema, {
     hostRedirect: redirect.authority ?? "",
     responseCode: REDIRECT_CODES[redirect.redirectCode] ?? Code.MOVED_PERMANENTLY,
@@ -104,9 +100,9 @@ export function redirectRoute(
   }
   if (redirect.scheme) action.schemeRewriteSpecifier = { case: "schemeRedirect", value: redirect.scheme };
   if (redirect.port !== undefined) action.portRedirect = redirect.port;
-  else if (redirect.derivePort === "FROM_REQUEST_PORT") action.portRedirect = listenerPort;
+  else if (redirect.derivePort === "FROM_REQUEST_PORT") action.portRedirect = site.port;
   else if (redirect.derivePort === "FROM_PROTOCOL_DEFAULT") {
-    action.portRedirect = DEFAULT_PORTS[redirect.scheme ?? ""] ?? 0;
+    action.portRedirect = DEFAULT_PORTS[redirect.scheme ?? (site.secure ? "https" : "http")] ?? 0;
   }
   return create(RouteSchema, {
     name,

@@ -131,10 +131,11 @@ function buildDestinations(
 ): PolicyDestination[] {
   const name = routeName(rule, match);
   const single = (route: Route) => {
+    route.typedPerFilterConfig = perFilterConfig(rule);
     applyHeaderOperations(route, [rule.headers]);
     return [{ route: register(routes, route), weight: 1 }];
   };
-  if (rule.redirect) return single(redirectRoute(name, rule.redirect, match, site.port));
+  if (rule.redirect) return single(redirectRoute(name, rule.redirect, match, site));
   if (rule.directResponse) return single(directResponseRoute(name, rule.directResponse));
   const only = rule.route.length === 1;
   const labels = rule.route.map(destinationLabel);

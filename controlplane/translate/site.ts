@@ -9,6 +9,8 @@ export interface Site {
   readonly gateway: string;
   /** The port that a match's port is compared with. */
   readonly port: number;
+  /** Clients speak TLS, which ends here. */
+  readonly secure?: boolean;
 }
 
 type Match = HttpMatch | TlsMatch | TcpMatch;

@@ -7,12 +7,12 @@ import {
 } from "../gen/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js";
 import type { MeshService } from "../mesh/service.js";
 import type { ConnectionPoolSettings } from "../resources/destination-rule.js";
-import type { L4Destination, TlsMatch, VirtualService } from "../resources/virtual-service.js";
+import type { L4Destination, VirtualService } from "../resources/virtual-service.js";
 import { accessLogs } from "./access-log.js";
 import { BLACK_HOLE_CLUSTER, clusterName } from "./cluster-name.js";
 import { effectiveSettings } from "./cluster-policy.js";
 import { type Context, destinationPolicy, resolveDestination, targetSettings } from "./context.js";
-import { type ChainMatch, filterChain } from "./filter-chain.js";
+import { filterChain } from "./filter-chain.js";
 import type { TranslateOptions } from "./options.js";
 import { pack } from "./resource.js";
 import { canHold, type Site } from "./site.js";
@@ -87,37 +87,43 @@ function routeFilter(route: readonly L4Destination[], ruleNamespace: string, por
   return tcpProxyFilter(clusters, context.options, found[0] && targetSettings(found[0]).connectionPool?.tcp);
 }
 
-/** A chain for each alternative of the tls rules that can hold at the site, in order; earlier ones win. */
+/** A chain for each alternative, and each of its subnets, of the tls rules that can hold at the site; earlier ones win. */
 export function tlsRuleChains(owner: VirtualService, site: Site, context: Context): FilterChain[] {
-  return owner.spec.tls.flatMap((rule, ruleIndex) =>
-    rule.match
-      .filter((match) => canHold(match, owner, site, context.proxy))
-      .map((match, index) => {
-        const name = `${owner.meta.namespace}/${owner.meta.name}/tls/${ruleIndex}/${index}`;
-        const filter = routeFilter(rule.route, owner.meta.namespace, site.port, context);
-        return filterChain(name, tlsChainMatch(match), [filter]);
-      }),
-  );
-}
-
-function tlsChainMatch(match: TlsMatch): ChainMatch {
-  return { serverNames: match.sniHosts, destinations: match.destinationSubnets };
-}
-
-/** The first tcp rule that can hold at the site; its subnets narrow it to some destinations. */
-export function tcpRuleChains(owner: VirtualService, site: Site, context: Context): FilterChain[] {
-  return owner.spec.tcp.flatMap((rule, ruleIndex) => {
-    const name = `${owner.meta.namespace}/${owner.meta.name}/tcp/${ruleIndex}`;
+  return owner.spec.tls.flatMap((rule, ruleIndex) => {
     const filter = routeFilter(rule.route, owner.meta.namespace, site.port, context);
-    if (rule.match.length === 0) return [filterChain(name, undefined, [filter])];
     return rule.match
       .filter((match) => canHold(match, owner, site, context.proxy))
-      .map((match, index) =>
-        filterChain(
-          `${name}/${index}`,
-          match.destinationSubnets.length > 0 ? { destinations: match.destinationSubnets } : undefined,
-          [filter],
-        ),
-      );
+      .flatMap((match, index) => {
+        const name = `${owner.meta.namespace}/${owner.meta.name}/tls/${ruleIndex}/${index}`;
+        return bySubnet(match.destinationSubnets).map((destinations) =>
+          filterChain(name, { serverNames: match.sniHosts, destinations }, [filter]),
+        );
+      });
   });
+}
+
+/** One chain can have one destination at most, see distinctChains; without subnets any destination will do. */
+function bySubnet(subnets: readonly string[]): readonly (readonly string[])[] {
+  return subnets.length === 0 ? [[]] : subnets.map((subnet) => [subnet]);
+}
+
+/**
+ * The tcp rules that can hold at the site, in order; subnets narrow a chain to some destinations. What comes behind a
+ * chain that takes everything is left out.
+ */
+export function tcpRuleChains(owner: VirtualService, site: Site, context: Context): FilterChain[] {
+  const chains: FilterChain[] = [];
+  for (const [ruleIndex, rule] of owner.spec.tcp.entries()) {
+    const name = `${owner.meta.namespace}/${owner.meta.name}/tcp/${ruleIndex}`;
+    const filter = routeFilter(rule.route, owner.meta.namespace, site.port, context);
+    const holding = rule.match.filter((match) => canHold(match, owner, site, context.proxy));
+    for (const [index, { destinationSubnets }] of holding.entries()) {
+      if (destinationSubnets.length === 0) return [...chains, filterChain(`${name}/${index}`, undefined, [filter])];
+      for (const subnet of destinationSubnets) {
+        chains.push(filterChain(`${name}/${index}`, { destinations: [subnet] }, [filter]));
+      }
+    }
+    if (rule.match.length === 0) return [...chains, filterChain(name, undefined, [filter])];
+  }
+  return chains;
 }
