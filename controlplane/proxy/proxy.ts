@@ -61,9 +61,13 @@ export function parseNode(node: Node, protocol: Protocol): { readonly proxy: Pro
   if (isIP(address) === 0) return { error: "the node id's second part must be an IP address" };
   const metadata = isRecord(node.metadata) ? node.metadata : {};
   const dot = workload.lastIndexOf(".");
-  const namespace = text(metadata.NAMESPACE) ?? workload.slice(dot + 1);
+  const namespace = workload.slice(dot + 1);
   if (dot <= 0 || !DNS_LABEL.test(namespace)) {
-    return { error: "the namespace (metadata NAMESPACE, or the end of the node id's third part) is not a valid name" };
+    return { error: "the namespace (the end of the node id's third part) is not a valid name" };
+  }
+  // Whoever proves to be of one namespace must not take the node id of another's proxy.
+  if ((text(metadata.NAMESPACE) ?? namespace) !== namespace) {
+    return { error: "metadata NAMESPACE is not the namespace in the node id" };
   }
   const labels = stringMap(metadata.LABELS);
   if (!labels) return { error: `metadata LABELS must map at most ${MAX_LABELS} names to strings` };

@@ -16,6 +16,7 @@ import { isLoopback, parseAddress } from "./address.js";
 import type { SnapshotCache } from "./cache.js";
 import { type Clock, systemClock } from "./clock.js";
 import { ConnectRate, type OnConnect } from "./connect.js";
+import { type AdsTls, ReplaceableCredentials } from "./credentials.js";
 import { delta } from "./delta.js";
 import type { EventSink } from "./events.js";
 import { DEFAULT_ORDER, defaultDependents } from "./order.js";
@@ -25,13 +26,6 @@ import { sotw } from "./sotw.js";
 import { Departed, type ProxyStatus, type Retention } from "./status.js";
 import { type AdsCall, type AdsStream, GrpcAdsStream, type StreamHost } from "./stream.js";
 import { Turns } from "./turns.js";
-
-/** PEM encoded. With `clientCa`, clients must show a certificate that it signed. */
-export interface AdsTls {
-  readonly key: Buffer;
-  readonly certificate: Buffer;
-  readonly clientCa?: Buffer;
-}
 
 /** Bounds on what clients may ask of the server. Milliseconds, bytes, counts. */
 export interface AdsLimits {
@@ -70,6 +64,11 @@ export interface AdsServer {
   close(): Promise<void>;
   /** Connected proxies, one entry a stream, then those that went; only those with the key if there is one. */
   status(key?: string): ProxyStatus[];
+  /**
+   * Serves new connections with another certificate and authority; open ones go on. Throws on what TLS refuses, and
+   * when the server was made without TLS.
+   */
+  replaceTls(tls: AdsTls): void;
 }
 
 const DEFAULT_SESSION: SessionOptions = {
@@ -117,6 +116,7 @@ class GrpcAdsServer implements AdsServer, StreamHost {
   readonly #departed: Departed;
   readonly #streams = new Set<AdsStream>();
   readonly #server: Server;
+  readonly #credentials: ReplaceableCredentials | undefined;
   #isClosing = false;
 
   constructor(options: AdsOptions) {
@@ -129,6 +129,7 @@ class GrpcAdsServer implements AdsServer, StreamHost {
     this.onEvent = options.onEvent ?? (() => {});
     this.#rate = new ConnectRate(this.#limits.connectsPerSecond, this.clock);
     this.#departed = new Departed(options.retention ?? DEFAULT_RETENTION);
+    this.#credentials = options.tls && new ReplaceableCredentials(options.tls);
     this.#server = new Server({
       "grpc.max_receive_message_length": this.#limits.maxRequestBytes,
       "grpc.max_concurrent_streams": this.#limits.maxStreamsPerConnection,
@@ -143,12 +144,12 @@ class GrpcAdsServer implements AdsServer, StreamHost {
 
   async listen(address: string): Promise<string> {
     const { host } = parseAddress(address);
-    const { tls } = this.#options;
-    if (tls === undefined && !isLoopback(host)) {
+    if (this.#credentials === undefined && !isLoopback(host)) {
       throw new Error(`${address}: without TLS only loopback addresses are served`);
     }
+    const credentials = this.#credentials ?? ServerCredentials.createInsecure();
     const bound = await new Promise<number>((resolve, reject) => {
-      this.#server.bindAsync(address, credentials(tls), (error, port) => (error ? reject(error) : resolve(port)));
+      this.#server.bindAsync(address, credentials, (error, port) => (error ? reject(error) : resolve(port)));
     });
     return address.replace(/:\d+$/, `:${bound}`);
   }
@@ -170,6 +171,11 @@ class GrpcAdsServer implements AdsServer, StreamHost {
     const connected = [...this.#streams].filter(isMeant).map((stream) => stream.status());
     const departed = this.#departed.list(this.clock.now()).filter(isMeant);
     return [...connected.filter((proxy) => proxy !== undefined), ...departed];
+  }
+
+  replaceTls(tls: AdsTls): void {
+    if (this.#credentials === undefined) throw new Error("the server was made without TLS");
+    this.#credentials.replace(tls);
   }
 
   opened(stream: AdsStream): void {
@@ -224,10 +230,3 @@ const service: ServiceDefinition = {
   streamAggregatedResources: method("StreamAggregatedResources"),
   deltaAggregatedResources: method("DeltaAggregatedResources"),
 };
-
-function credentials(tls: AdsTls | undefined): ServerCredentials {
-  if (tls === undefined) return ServerCredentials.createInsecure();
-  const { key, certificate, clientCa } = tls;
-  const pairs = [{ private_key: key, cert_chain: certificate }];
-  return ServerCredentials.createSsl(clientCa ?? null, pairs, clientCa !== undefined);
-}
