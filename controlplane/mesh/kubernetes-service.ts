@@ -92,7 +92,8 @@ function sliceEndpoints(slice: EndpointSlice, service: Service, port: Port, work
         const pod = endpoint.pod
           ? workloads.pods.get(`${endpoint.pod.namespace}/${endpoint.pod.name}`)
           : workloads.podsByAddress.get(address);
-        const locality = endpoint.zone ? `/${endpoint.zone}` : "";
+        const node = workloads.localityOf(endpoint.nodeName ?? pod?.spec.nodeName);
+        const locality = node || (endpoint.zone ? `/${endpoint.zone}` : "");
         return { address, port: slicePort.port, labels: pod?.meta.labels ?? {}, locality, weight: 1 };
       }),
     );
@@ -111,7 +112,7 @@ function podEndpoints(service: Service, port: Port, workloads: Workloads): Endpo
         address,
         port: number,
         labels: pod.meta.labels,
-        locality: "",
+        locality: workloads.localityOf(pod.spec.nodeName),
         weight: 1,
       }));
     });

@@ -66,12 +66,12 @@ function assemble(lists: ResourceLists, options: MeshOptions, before: Mesh | und
 
   const workloads = reuse(
     (mesh) => mesh.workloads,
-    ["Pod", "WorkloadEntry"],
-    () => indexWorkloads([...list("Pod"), ...list("WorkloadEntry")]),
+    ["Pod", "WorkloadEntry", "Node"],
+    () => indexWorkloads([...list("Pod"), ...list("WorkloadEntry"), ...list("Node")]),
   );
   const services = reuse(
     (mesh) => mesh.services,
-    ["Service", "EndpointSlice", "ServiceEntry", "Pod", "WorkloadEntry"],
+    ["Service", "EndpointSlice", "ServiceEntry", "Pod", "WorkloadEntry", "Node"],
     () =>
       indexServices(
         [...list("Service"), ...list("EndpointSlice"), ...list("ServiceEntry")],

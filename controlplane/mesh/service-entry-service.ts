@@ -77,7 +77,10 @@ function selectedEndpoints(
     .podsOf(entry.meta.namespace)
     .filter((pod) => pod.spec.ready && selects(selector, pod.meta.labels))
     .flatMap((pod) =>
-      pod.spec.ips.map((address) => toEndpoint({ address, ports: pod.spec.ports, labels: pod.meta.labels }, port)),
+      pod.spec.ips.map((address) => {
+        const locality = workloads.localityOf(pod.spec.nodeName);
+        return toEndpoint({ address, ports: pod.spec.ports, labels: pod.meta.labels, locality }, port);
+      }),
     );
   return [...entries, ...pods].sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0));
 }

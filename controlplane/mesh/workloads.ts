@@ -1,4 +1,4 @@
-// Workloads: the pods and workload entries of a mesh, indexed by namespace for selectors and by address.
+// Workloads: the pods and workload entries of a mesh, indexed by namespace for selectors and by address, and their nodes.
 import type { AnyResource } from "../resources/kinds.js";
 import type { Pod } from "../resources/kubernetes.js";
 import type { WorkloadEntry } from "../resources/service-entry.js";
@@ -8,6 +8,8 @@ export interface Workloads {
   readonly podsByAddress: ReadonlyMap<string, Pod>;
   readonly podsOf: (namespace: string) => readonly Pod[];
   readonly entriesOf: (namespace: string) => readonly WorkloadEntry[];
+  /** region/zone/subzone of the node of that name; empty where it is not known. */
+  readonly localityOf: (node: string | undefined) => string;
 }
 
 /** Pods are keyed by namespace/name. */
@@ -15,6 +17,7 @@ export function indexWorkloads(resources: readonly AnyResource[]): Workloads {
   const pods = new Map<string, Pod>();
   const podsByAddress = new Map<string, Pod>();
   const podsByNamespace = new Map<string, Pod[]>();
+  const localities = new Map<string, string>();
   const entriesByNamespace = new Map<string, WorkloadEntry[]>();
   for (const resource of resources) {
     if (resource.kind === "Pod") {
@@ -23,6 +26,8 @@ export function indexWorkloads(resources: readonly AnyResource[]): Workloads {
       push(podsByNamespace, resource.meta.namespace, resource);
     } else if (resource.kind === "WorkloadEntry") {
       push(entriesByNamespace, resource.meta.namespace, resource);
+    } else if (resource.kind === "Node") {
+      localities.set(resource.meta.name, resource.spec.locality);
     }
   }
   return {
@@ -30,6 +35,7 @@ export function indexWorkloads(resources: readonly AnyResource[]): Workloads {
     podsByAddress,
     podsOf: (namespace) => podsByNamespace.get(namespace) ?? [],
     entriesOf: (namespace) => entriesByNamespace.get(namespace) ?? [],
+    localityOf: (node) => (node === undefined ? "" : (localities.get(node) ?? "")),
   };
 }
 

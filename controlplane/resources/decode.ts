@@ -5,8 +5,14 @@ import { deepFreeze } from "./freeze.js";
 import { decodeGateway } from "./gateway.decode.js";
 import { gatewaySchema } from "./gateway.schema.js";
 import type { AnyResource, Kind } from "./kinds.js";
-import { decodeEndpointSlice, decodePod, decodeService } from "./kubernetes.decode.js";
-import { endpointSliceSchema, podSchema, secretSchema, serviceSchema } from "./kubernetes.schema.js";
+import { decodeEndpointSlice, decodeNode, decodePod, decodeService } from "./kubernetes.decode.js";
+import {
+  endpointSliceSchema,
+  metadataOnlySchema,
+  podSchema,
+  secretSchema,
+  serviceSchema,
+} from "./kubernetes.schema.js";
 import { decodeMetadata, openMetadataSchema, strictMetadataSchema } from "./metadata.js";
 import { Report } from "./report.js";
 import type { FieldPath, ObjectMeta, RawObject } from "./resource.js";
@@ -23,6 +29,8 @@ import type { Violation } from "./violation.js";
 import type { Identity } from "./violation-at.js";
 import { decodeVirtualService } from "./virtual-service.decode.js";
 import { virtualServiceSchema } from "./virtual-service.schema.js";
+import { decodeWorkloadGroup } from "./workload-group.decode.js";
+import { workloadGroupSchema } from "./workload-group.schema.js";
 
 /** What came of one object. There is a resource when no violation is an error, unless the kind is not read here. */
 export interface Decoded {
@@ -46,11 +54,14 @@ const DECODERS: Readonly<Record<Kind, Decoder>> = {
   Gateway: istio(gatewaySchema, decodeGateway),
   ServiceEntry: istio(serviceEntrySchema, decodeServiceEntry),
   WorkloadEntry: istio(workloadEntrySchema, decodeWorkloadEntry),
+  WorkloadGroup: istio(workloadGroupSchema, decodeWorkloadGroup),
   Sidecar: istio(sidecarSchema, decodeSidecar),
   StagedRollout: strict(["headgate.dev/v1alpha1"], stagedRolloutSchema, decodeStagedRollout),
   Service: kubernetes("v1", serviceSchema, (raw, _, report) => decodeService(raw, report)),
   EndpointSlice: kubernetes("discovery.k8s.io/v1", endpointSliceSchema, decodeEndpointSlice),
   Pod: kubernetes("v1", podSchema, decodePod),
+  Node: kubernetes("v1", metadataOnlySchema, (_, meta) => decodeNode(meta)),
+  Namespace: kubernetes("v1", metadataOnlySchema, () => ({})),
   Secret: kubernetes("v1", secretSchema, (raw, _, report) => decodeSecret(raw, report)),
 };
 

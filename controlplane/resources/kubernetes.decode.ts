@@ -1,7 +1,7 @@
-// Decodes the Kubernetes kinds Service, EndpointSlice and Pod.
+// Decodes the Kubernetes kinds Service, EndpointSlice, Pod and Node.
 import { isIP } from "node:net";
 import { labelsOf, listOf, maybe, nonEmpty, optional, present } from "./fields.js";
-import type { EndpointSliceSpec, PodSpec, ServiceSpec } from "./kubernetes.js";
+import type { EndpointSliceSpec, NodeSpec, PodSpec, ServiceSpec } from "./kubernetes.js";
 import type { RawEndpointSlice, RawPod, RawService } from "./kubernetes.schema.js";
 import { quote } from "./names.js";
 import type { Report } from "./report.js";
@@ -93,6 +93,18 @@ export function decodePod(raw: RawPod): PodSpec {
     nodeName: optional(maybe(raw.spec, (spec) => nonEmpty(spec.nodeName))),
     ports: new Map(ports.flatMap(({ name, containerPort }) => (name == null ? [] : [[name, containerPort ?? 0]]))),
   });
+}
+
+/** The labels that say where a node stands, the widest first; each with its former name. */
+const LOCALITY_LABELS = [
+  ["topology.kubernetes.io/region", "failure-domain.beta.kubernetes.io/region"],
+  ["topology.kubernetes.io/zone", "failure-domain.beta.kubernetes.io/zone"],
+  ["topology.istio.io/subzone"],
+] as const;
+
+export function decodeNode(meta: ObjectMeta): NodeSpec {
+  const parts = LOCALITY_LABELS.map((names) => names.map((name) => meta.labels[name]).find(Boolean) ?? "");
+  return { locality: parts.join("/").replace(/\/+$/, "") };
 }
 
 /** By the condition Ready. A pod that lists no conditions, as one written by hand, is ready unless its phase says no. */

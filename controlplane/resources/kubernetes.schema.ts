@@ -83,6 +83,9 @@ export type RawEndpointSlice = Raw<typeof endpointSliceSchema>;
 export const podSchema = openStruct({ spec: nullable(pod), status: nullable(podStatus) });
 export type RawPod = Raw<typeof podSchema>;
 
+/** A node or namespace says all that is read here in its metadata. */
+export const metadataOnlySchema = openStruct({});
+
 export const secretSchema = openStruct({
   type: nullable(text()),
   data: nullable(map(text())),

@@ -1,4 +1,4 @@
-// The Kubernetes kinds that tell of services and workloads: Service, EndpointSlice, Pod, Secret.
+// The Kubernetes kinds that tell of services and workloads: Service, EndpointSlice, Pod, Node, Namespace, Secret.
 import type { Resource } from "./resource.js";
 
 export interface ServiceSpec {
@@ -48,6 +48,16 @@ export interface PodSpec {
 }
 
 export type Pod = Resource<"Pod", PodSpec>;
+
+export interface NodeSpec {
+  /** region/zone/subzone of the node's labels, without what is missing at the end; empty where it has none. */
+  readonly locality: string;
+}
+
+export type Node = Resource<"Node", NodeSpec>;
+
+/** Only its labels and annotations are read. */
+export type Namespace = Resource<"Namespace", Readonly<Record<string, never>>>;
 
 export interface SecretSpec {
   readonly type: string;

@@ -62,7 +62,8 @@ function decodeResolution(raw: RawServiceEntry["resolution"], report: Report): R
   return "STATIC";
 }
 
-function decodeWorkload(raw: RawWorkload): WorkloadEndpoint {
+/** The fields alone, without the checks of what they refer to. */
+export function decodeWorkload(raw: RawWorkload): WorkloadEndpoint {
   return present({
     address: nonEmpty(raw.address),
     ports: mapOf(raw.ports, (port) => port),

@@ -6,6 +6,7 @@ import type { Schema, Support } from "./schema.js";
 import { serviceEntrySchema, workloadEntrySchema } from "./service-entry.schema.js";
 import { sidecarSchema } from "./sidecar.schema.js";
 import { virtualServiceSchema } from "./virtual-service.schema.js";
+import { workloadGroupSchema } from "./workload-group.schema.js";
 
 export interface FieldSupport {
   readonly kind: Kind;
@@ -21,6 +22,7 @@ const SCHEMAS: readonly (readonly [Kind, Schema<unknown>])[] = [
   ["Gateway", gatewaySchema],
   ["ServiceEntry", serviceEntrySchema],
   ["WorkloadEntry", workloadEntrySchema],
+  ["WorkloadGroup", workloadGroupSchema],
   ["Sidecar", sidecarSchema],
 ];
 

@@ -10,7 +10,7 @@ export interface Position {
 /** An error quarantines the object (its last good version keeps serving); a warning does not. */
 export type Severity = "error" | "warning";
 
-/** Every code a violation can have. A code is stable: tools match on it. Each one is explained in docs/messages.md. */
+/** Every code a violation can have. A code is stable: tools match on it. Each has a page in docs/messages/. */
 export type ViolationCode = keyof typeof VIOLATION_CODES;
 
 /** The codes with a one-line meaning; the closed union above is read off this table. */

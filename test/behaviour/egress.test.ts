@@ -7,6 +7,7 @@ import { loopbackAddress } from "../harness/addresses.js";
 import { startBackend } from "../harness/backend.js";
 import { type Authority, createAuthority } from "../harness/certificates.js";
 import { ask } from "../harness/client.js";
+import { covers } from "../harness/covers.js";
 import { startTestMesh, type TestMesh, type TestProxy } from "../harness/mesh.js";
 import { testScope } from "../harness/scope.js";
 import { startTcpBackend, type TcpBackend } from "../harness/tcp-backend.js";
@@ -55,6 +56,7 @@ async function greeting(servername: string): Promise<string> {
 
 describe("a service outside the mesh", () => {
   it("is reached by its server name, resolved by DNS, with its own certificate", async () => {
+    covers("ServiceEntry", "hosts", "ports[].targetPort", "location", "resolution");
     expect(await greeting("ext-svc.example.com")).toBe("outside\n");
     expect(outside.serverNames).toEqual(["ext-svc.example.com"]);
   });
@@ -88,6 +90,7 @@ spec:
   });
 
   it("limits the namespace's sidecars to what it imports", async () => {
+    covers("Sidecar", "egress[].hosts");
     const hosts = ["bookinfo", "istio-system", "other"].map((namespace) => `svc.${namespace}.svc.cluster.local`);
     expect(await Promise.all(hosts.map(statusOf))).toEqual([200, 200, 200]);
     await mesh.apply(
@@ -109,6 +112,7 @@ spec:
   });
 
   it("of the namespace gives way to one that selects the workload", async () => {
+    covers("Sidecar", "workloadSelector.labels");
     const own = (name: string, selector: string, hosts: string) => `apiVersion: networking.istio.io/v1
 kind: Sidecar
 metadata: {name: ${name}, namespace: bookinfo}

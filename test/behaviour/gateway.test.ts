@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { type Backend, startBackend } from "../harness/backend.js";
 import { type Authority, createAuthority } from "../harness/certificates.js";
 import { ask } from "../harness/client.js";
+import { covers } from "../harness/covers.js";
 import { startTestMesh, type TestMesh, type TestProxy } from "../harness/mesh.js";
 import { serviceEntry } from "../harness/policies.js";
 import { testScope } from "../harness/scope.js";
@@ -68,6 +69,15 @@ async function askTls(path: string, serverName = "ext-host.example.com") {
 
 describe("a gateway", () => {
   it("serves HTTP while an HTTPS server's secret is missing, and says which one is", async () => {
+    covers(
+      "Gateway",
+      "selector",
+      "servers[].hosts",
+      "servers[].port.number",
+      "servers[].port.name",
+      "servers[].port.protocol",
+    );
+    covers("VirtualService", "gateways");
     await mesh.apply("gateway.yaml", HTTPS);
     const host = "ext-host.example.com";
     expect((await ask(`http://${gateway.address}:10080/`, { headers: { host } })).status).toBe(200);
@@ -77,6 +87,8 @@ describe("a gateway", () => {
   });
 
   it("terminates TLS with the secret's certificate, and routes by the bound VirtualService", async () => {
+    covers("Gateway", "servers[].tls.mode", "servers[].tls.credentialName");
+    covers("VirtualService", "http[].rewrite.uri", "http[].headers.request.set");
     await mesh.apply("secret.yaml", secret("ext-host-cert", await authority.issue(["ext-host.example.com"])));
     const { status, received } = await askTls("/products?x=1");
     expect([status, received.path, received.headers["x-via"]]).toEqual([200, "/products?x=1", "gateway"]);

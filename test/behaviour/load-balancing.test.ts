@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { startBackend } from "../harness/backend.js";
 import { ask } from "../harness/client.js";
+import { covers } from "../harness/covers.js";
 import { startTestMesh, type TestMesh, type TestProxy } from "../harness/mesh.js";
 import { testScope } from "../harness/scope.js";
 
@@ -78,12 +79,14 @@ function repeats(seen: readonly string[]): number {
 
 describe("a subset", () => {
   it("with a load balancer of its own uses that: ROUND_ROBIN takes turns", async () => {
+    covers("DestinationRule", "subsets[].trafficPolicy.loadBalancer.simple");
     const seen = await answers("v2", 40);
     expect(new Set(seen)).toEqual(new Set(["v2-a", "v2-b"]));
     expect(repeats(seen)).toBe(0);
   });
 
   it("without one uses the rule's: RANDOM does not take turns", async () => {
+    covers("DestinationRule", "trafficPolicy.loadBalancer.simple");
     for (const version of ["v1", "v3"]) {
       const seen = await answers(version, 40);
       expect(new Set(seen)).toEqual(new Set([`${version}-a`, `${version}-b`]));

@@ -4,6 +4,7 @@ import { Agent } from "node:http";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type Backend, echo, failFirst, startBackend } from "../harness/backend.js";
 import { ask } from "../harness/client.js";
+import { covers } from "../harness/covers.js";
 import { sendMany } from "../harness/load.js";
 import { startTestMesh, type TestMesh, type TestProxy } from "../harness/mesh.js";
 import { serviceEntry, subsets, virtualService } from "../harness/policies.js";
@@ -40,6 +41,7 @@ async function tries(method = "GET"): Promise<[status: number, tries: number]> {
 
 describe("retries", () => {
   it("are as many as attempts says, on a backend that fails", async () => {
+    covers("VirtualService", "http[].retries.attempts");
     await mesh.apply(
       "rule.yaml",
       virtualService(
@@ -54,6 +56,7 @@ describe("retries", () => {
   });
 
   it("come after perTryTimeout, on a backend that stalls, and end in 504", async () => {
+    covers("VirtualService", "http[].retries.perTryTimeout");
     await mesh.apply(
       "rule.yaml",
       virtualService(
@@ -68,6 +71,7 @@ describe("retries", () => {
   });
 
   it("do not replay a POST unless the rule says when to retry", async () => {
+    covers("VirtualService", "http[].retries.retryOn");
     ratings.behave(failFirst(1_000));
     expect(await tries("POST")).toEqual([503, 1]);
     await mesh.apply(
@@ -91,6 +95,7 @@ describe("retries", () => {
 
 describe("a timeout", () => {
   it("ends a request whose answer began and then stalled, and one that got no answer", async () => {
+    covers("VirtualService", "http[].timeout");
     await mesh.apply(
       "rule.yaml",
       virtualService("ratings", `  - route: ${TO_V1}\n    timeout: 300ms\n    retries: {attempts: 0}\n`),
@@ -105,6 +110,7 @@ describe("a timeout", () => {
 
 describe("a fault", () => {
   it("aborts the share that the percentage says, with its status, before the backend is reached", async () => {
+    covers("VirtualService", "http[].fault.abort.httpStatus", "http[].fault.abort.percentage.value");
     ratings.behave(echo);
     ratings.requests.length = 0;
     await mesh.apply(
@@ -126,6 +132,7 @@ describe("a fault", () => {
   });
 
   it("delays the share that the percentage says, and lets it through", async () => {
+    covers("VirtualService", "http[].fault.delay.fixedDelay", "http[].fault.delay.percentage.value");
     ratings.behave(echo);
     await mesh.apply(
       "rule.yaml",
@@ -159,6 +166,7 @@ describe("a fault", () => {
 
 describe("maxConnections", () => {
   it("of 100 refuses the 101st connection; its request waits for one of the hundred", async () => {
+    covers("DestinationRule", "subsets[].trafficPolicy.connectionPool.tcp.maxConnections", "subsets[].trafficPolicy");
     await mesh.apply("subsets.yaml", subsets("ratings", ["v1"], "{connectionPool: {tcp: {maxConnections: 100}}}"));
     await mesh.apply("rule.yaml", virtualService("ratings", `  - route: ${TO_V1}\n`));
     ratings.behave(() => "stall");

@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { type Backend, startBackend } from "../harness/backend.js";
 import { ask } from "../harness/client.js";
+import { covers } from "../harness/covers.js";
 import { sendMany, startLoad } from "../harness/load.js";
 import { startTestMesh, type TestMesh, type TestProxy } from "../harness/mesh.js";
 import { httpService, serviceEntry, virtualService } from "../harness/policies.js";
@@ -50,6 +51,17 @@ ${toSubset("v1")}`;
 
 describe("a sidecar", () => {
   it("reaches a service that no rule speaks of by each of its names, with and without a port", async () => {
+    covers(
+      "ServiceEntry",
+      "hosts",
+      "location",
+      "resolution",
+      "ports[].number",
+      "ports[].name",
+      "ports[].protocol",
+      "endpoints[].address",
+      "endpoints[].ports",
+    );
     for (const host of ["ratings", "ratings.default", "ratings.default.svc", "ratings.default.svc.cluster.local"]) {
       expect(await backendOf(host), host).toBe("v2");
     }
@@ -71,6 +83,15 @@ describe("the first rule that matches", () => {
   const host = "reviews.default.svc.cluster.local";
 
   it("decides by a header's exact value", async () => {
+    covers(
+      "VirtualService",
+      "hosts",
+      "http[].match[].headers{}.exact",
+      "http[].route[].destination.host",
+      "http[].route[].destination.subset",
+    );
+    covers("DestinationRule", "host", "subsets[].name", "subsets[].labels");
+    covers("ServiceEntry", "endpoints[].labels");
     await mesh.apply("rule.yaml", virtualService("reviews", BY_USER));
     expect(await backendOf(host, "/", { "end-user": "jason" })).toBe("v2");
     expect(await backendOf(host, "/", { "end-user": "Jason" })).toBe("v1");
@@ -79,6 +100,7 @@ describe("the first rule that matches", () => {
   });
 
   it("decides by the path's prefix, however the path is spelled", async () => {
+    covers("VirtualService", "http[].match[].uri.prefix");
     const rules = `  - match: [{uri: {prefix: /admin}}]\n    route: [{destination: {host: reviews, subset: v2}}]\n`;
     await mesh.apply("rule.yaml", virtualService("reviews", rules + toSubset("v1")));
     for (const path of ["/admin", "/admin/x?y=1", "//admin", "/%61dmin", "/x/../admin", "/x/%2e%2e/admin"]) {
@@ -91,6 +113,12 @@ describe("the first rule that matches", () => {
   });
 
   it("decides by method, by authority, and by a header's mere presence", async () => {
+    covers(
+      "VirtualService",
+      "http[].match[].method.exact",
+      "http[].match[].authority.prefix",
+      "http[].match[].headers",
+    );
     const match = (condition: string) =>
       virtualService(
         "reviews",
@@ -118,6 +146,7 @@ describe("the first rule that matches", () => {
   });
 
   it("splits by weight: 75 to 25 within 2 points over 10,000 requests", async () => {
+    covers("VirtualService", "http[].route[].weight");
     await mesh.apply(
       "rule.yaml",
       virtualService(

@@ -1,15 +1,15 @@
-// docs/messages.md explains every code, with an example that gives it.
-import { readFileSync } from "node:fs";
+// docs/messages/ explains every code on a page of its own, with an example that gives it.
+import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { VIOLATION_CODES, type ViolationCode } from "../../controlplane/resources/violation.js";
 import { faultsOfText } from "./corpus.js";
 
-const page = readFileSync(new URL("../../docs/messages.md", import.meta.url), "utf8");
+const directory = new URL("../../docs/messages/", import.meta.url);
+const read = (name: string) => readFileSync(new URL(name, directory), "utf8");
 const sections = new Map(
-  page
-    .split(/^### /m)
-    .slice(1)
-    .map((section) => [section.slice(0, section.indexOf("\n")), section.split(/^## /m)[0] ?? ""]),
+  readdirSync(directory)
+    .filter((name) => name !== "README.md")
+    .map((name) => [name.replace(/\.md$/, ""), read(name)]),
 );
 const codes = Object.keys(VIOLATION_CODES) as ViolationCode[];
 const exampleOf = (code: string) => /```yaml\n(.*?)```/s.exec(sections.get(code) ?? "")?.[1];
@@ -20,10 +20,16 @@ const NEEDS_OTHERS = new Set<ViolationCode>([
   ...codes.filter((code) => /^unknown-(?!kind|field)|^conflicting-(?!fields)|^unreachable-|^hidden-/.test(code)),
 ]);
 
-describe("docs/messages.md", () => {
-  test("has each code once, and no others", () => {
+describe("docs/messages", () => {
+  test("has a page for each code, and no others", () => {
     expect([...sections.keys()].sort()).toEqual([...codes].sort());
-    expect(page.match(/^### /gm)).toHaveLength(codes.length);
+    for (const [code, page] of sections) expect(page.split("\n")[0]).toBe(`# ${code}`);
+  });
+
+  test("has an index that names each page once, with the code's meaning", () => {
+    const entries = [...read("README.md").matchAll(/^- \[(.+)\]\((.+)\.md\): (.+)$/gm)];
+    const listed = entries.map(([, code, page, meaning]) => `${code} ${page} ${meaning}`);
+    expect(listed.sort()).toEqual(codes.map((code) => `${code} ${code} ${VIOLATION_CODES[code]}`).sort());
   });
 
   test.each(codes)("explains %s with cause, example and fix", (code) => {

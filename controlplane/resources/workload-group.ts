@@ -1,0 +1,15 @@
+// WorkloadGroup (networking.istio.io): what the WorkloadEntries of workloads that register themselves look like.
+import type { Resource } from "./resource.js";
+import type { WorkloadEndpoint } from "./service-entry.js";
+
+/** Has no effect by itself, and registration is not there: it is read so that its faults are told. */
+export interface WorkloadGroupSpec {
+  /** For the metadata of the entries. */
+  readonly metadata: {
+    readonly labels: Readonly<Record<string, string>>;
+    readonly annotations: Readonly<Record<string, string>>;
+  };
+  readonly template: WorkloadEndpoint;
+}
+
+export type WorkloadGroup = Resource<"WorkloadGroup", WorkloadGroupSpec>;
