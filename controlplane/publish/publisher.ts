@@ -62,7 +62,10 @@ export class Publisher {
       mesh = this.#mesh;
       await this.#prepare(mesh, proxy, slice);
     }
-    if (this.#proxies.get(proxy.id) === proxy) this.#publish(proxy);
+    if ((this.#proxies.get(proxy.id) ?? proxy) !== proxy) return;
+    // Its last stream may have ended meanwhile, and with it what was known of it.
+    this.#proxies.set(proxy.id, proxy);
+    this.#publish(proxy);
   }
 
   disconnect(id: string): void {

@@ -42,7 +42,7 @@ export interface AdsLimits {
 export interface AdsOptions extends Partial<SessionOptions> {
   readonly cache: SnapshotCache;
   readonly onConnect: OnConnect;
-  /** The last stream of a key ended. */
+  /** The last stream of a key ended, or one that ended before it was let in was the only one. */
   readonly onDisconnect?: (key: string) => void;
   /** Until it says true, streams end with UNAVAILABLE, so that nobody is given an empty configuration. */
   readonly synced?: () => boolean;
@@ -188,6 +188,14 @@ class GrpcAdsServer implements AdsServer, StreamHost {
     const last = stream.status();
     if (key === undefined || last === undefined || this.#isConnected(key)) return;
     this.#departed.add({ ...last, disconnectedAt: this.clock.now() });
+    this.#tellDisconnect(key);
+  }
+
+  abandoned(key: string): void {
+    this.#tellDisconnect(key);
+  }
+
+  #tellDisconnect(key: string): void {
     // A stream that was admitted at this very moment is opened before this comes.
     setImmediate(() => {
       if (!this.#isConnected(key)) this.#options.onDisconnect?.(key);

@@ -22,6 +22,8 @@ export interface StreamHost {
   readonly onEvent: EventSink;
   /** The stream was let in. */
   opened(stream: AdsStream): void;
+  /** A stream ended while it was decided that it would be let in under this key. */
+  abandoned(key: string): void;
   /** Called once, for a stream that was let in and for one that was not. */
   closed(stream: AdsStream): void;
 }
@@ -161,8 +163,9 @@ export class GrpcAdsStream<Request extends AnyRequest> implements AdsStream {
     this.call.pause();
     try {
       const admission = await this.host.onConnect(node, this.#peer, this.call.metadata);
-      if (this.#isClosed) return;
-      if ("error" in admission) this.end(admission.error.code, admission.error.message);
+      if (this.#isClosed) {
+        if ("key" in admission) this.host.abandoned(admission.key);
+      } else if ("error" in admission) this.end(admission.error.code, admission.error.message);
       else this.#open(node, admission.key, request);
     } catch (error) {
       this.#fail(error);

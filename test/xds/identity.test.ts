@@ -137,6 +137,24 @@ test("a proxy that comes back at the moment it goes is not told to have gone", a
   expect(gone.filter((key) => key === "proxy")).toEqual([]);
 });
 
+test("a proxy that goes while it is being let in is told to have gone", async () => {
+  const gone: string[] = [];
+  let admit: () => void = () => {};
+  const { open, fence } = await stage({
+    onConnect: ({ id }) => new Promise((resolve) => (admit = () => resolve({ key: id }))),
+    onDisconnect: (key) => gone.push(key),
+  });
+  const stream = open("delta");
+  stream.subscribe(CLUSTER);
+  await fence();
+  stream.cancel();
+  await stream.ended;
+  await fence();
+  expect(gone).not.toContain("proxy");
+  admit();
+  await expect.poll(() => gone).toContain("proxy");
+});
+
 test("plaintext is served on loopback only", async () => {
   const server = createAdsServer({ cache: new SnapshotCache(), onConnect: ({ id }) => ({ key: id }) });
   onTestFinished(() => server.close());
