@@ -116,9 +116,9 @@ function decodeEgressHosts(raw: readonly string[], path: FieldPath, report: Repo
 }
 
 function decodePort(raw: RawSidecarPort): SidecarPort {
-  return {
+  return present({
     number: raw.number ?? 0,
-    protocol: (raw.protocol ?? "TCP").toUpperCase() as PortProtocol,
+    protocol: maybe(raw.protocol, (protocol) => protocol.toUpperCase() as PortProtocol),
     name: raw.name ?? "",
-  };
+  });
 }

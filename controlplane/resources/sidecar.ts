@@ -8,7 +8,8 @@ export type CaptureMode = "DEFAULT" | "IPTABLES" | "NONE";
 
 export interface SidecarPort {
   readonly number: number;
-  readonly protocol: PortProtocol;
+  /** Undefined for ingress means TCP, for egress what the service's port says. */
+  readonly protocol?: PortProtocol;
   readonly name: string;
 }
 

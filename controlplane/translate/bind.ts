@@ -1,4 +1,5 @@
 // The addresses and ports that listeners bind, where they bind any.
+import { isIPv6 } from "node:net";
 import type { Proxy } from "../proxy/proxy.js";
 
 /**
@@ -10,6 +11,11 @@ export function outboundBindAddress(proxy: Proxy, binds: boolean): string {
   if (!binds) return "0.0.0.0";
   const [own = ""] = proxy.addresses;
   return own.startsWith("127.") ? own : "127.0.0.1";
+}
+
+/** Whether captured connections can be IPv6 ones. */
+export function capturesIpv6(proxy: Proxy): boolean {
+  return proxy.interceptionMode === "REDIRECT" && proxy.addresses.some(isIPv6);
 }
 
 const FIRST_UNPRIVILEGED_PORT = 1024;

@@ -23,8 +23,9 @@ import { applyProtocol } from "./upstream-protocol.js";
 import { upstreamTls } from "./upstream-tls.js";
 import { adsSource, duration, socketAddress } from "./values.js";
 
-/** The source address of passed-through inbound connections; Istio's, so that its capture rules fit. */
+/** The source addresses of passed-through inbound connections; Istio's, so that its capture rules fit. */
 const INBOUND_PASSTHROUGH_ADDRESS = "127.0.0.6";
+const INBOUND_PASSTHROUGH_ADDRESS_V6 = "::6";
 
 /**
  * The clusters of one service, and the endpoints of those that get theirs by EDS. A cluster whose credential is missing
@@ -109,6 +110,7 @@ function goesToOriginalDestination(
 function setOriginalDestination(cluster: Cluster): void {
   cluster.clusterDiscoveryType = { case: "type", value: Cluster_DiscoveryType.ORIGINAL_DST };
   cluster.lbPolicy = Cluster_LbPolicy.CLUSTER_PROVIDED;
+  cluster.lbConfig = { case: undefined };
 }
 
 /** The cluster that hands inbound traffic of one port to the workload. */
@@ -156,7 +158,12 @@ function passthroughCluster(name: string): Cluster {
 function inboundPassthroughCluster(): Cluster {
   const cluster = passthroughCluster(INBOUND_PASSTHROUGH_CLUSTER);
   cluster.upstreamBindConfig = create(BindConfigSchema, {
-    sourceAddress: { address: INBOUND_PASSTHROUGH_ADDRESS, portSpecifier: { case: "portValue", value: 0 } },
+    sourceAddress: anyPortOf(INBOUND_PASSTHROUGH_ADDRESS),
+    extraSourceAddresses: [{ address: anyPortOf(INBOUND_PASSTHROUGH_ADDRESS_V6) }],
   });
   return cluster;
+}
+
+function anyPortOf(address: string) {
+  return { address, portSpecifier: { case: "portValue" as const, value: 0 } };
 }

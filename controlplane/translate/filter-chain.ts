@@ -4,7 +4,7 @@ import type { TransportSocket } from "../gen/envoy/config/core/v3/base_pb.js";
 import {
   type Filter,
   type FilterChain,
-  type FilterChainMatchSchema,
+  FilterChainMatchSchema,
   FilterChainSchema,
   type ListenerFilter,
   ListenerFilterSchema,
@@ -35,6 +35,12 @@ export function filterChain(
     ...(match ? { filterChainMatch: chainMatch(match) } : {}),
     ...(transportSocket ? { transportSocket } : {}),
   });
+}
+
+/** The chain, for connections to these destinations alone where it takes any. */
+export function towards(destinations: readonly string[], chain: FilterChain): FilterChain {
+  const filterChainMatch = chain.filterChainMatch ?? create(FilterChainMatchSchema, chainMatch({ destinations }));
+  return { ...chain, filterChainMatch };
 }
 
 function chainMatch(match: ChainMatch): MessageInitShape<typeof FilterChainMatchSchema> {
@@ -83,6 +89,8 @@ export interface ListenerOptions {
   /** Takes what no chain's match takes. */
   readonly defaultChain?: FilterChain;
   readonly originalDestination?: "use" | "read";
+  /** Takes connections to every IPv6 address, too. */
+  readonly alsoIpv6?: boolean;
 }
 
 /** TLS is looked for where a chain's match asks for it. */
@@ -94,6 +102,7 @@ export function listener(options: ListenerOptions): Listener {
   return create(ListenerSchema, {
     name: options.name,
     address: socketAddress(options.address, options.port),
+    ...(options.alsoIpv6 ? { additionalAddresses: [{ address: socketAddress("::", options.port) }] } : {}),
     trafficDirection: options.direction,
     filterChains: [...options.chains],
     listenerFilters: filters,

@@ -10,6 +10,7 @@ import { isHttp, type Protocol, portProtocol } from "../mesh/service.js";
 import type { ConnectionPoolSettings } from "../resources/destination-rule.js";
 import type { ServerTlsSettings } from "../resources/gateway.js";
 import type { IngressListener } from "../resources/sidecar.js";
+import { capturesIpv6 } from "./bind.js";
 import { clusterName, INBOUND_PASSTHROUGH_CLUSTER } from "./cluster-name.js";
 import { inboundCluster } from "./clusters.js";
 import type { Context } from "./context.js";
@@ -33,17 +34,20 @@ interface InboundPort {
   readonly target: { readonly address: string; readonly port: number };
   readonly connectionPool?: ConnectionPoolSettings;
   readonly tls?: ServerTlsSettings;
+  /** It binds its port even where traffic is captured. */
+  readonly binds?: boolean;
 }
 
 /** The listeners and clusters of a sidecar's ingress. */
 export function inboundListeners(context: Context): EnvoyResource[] {
   const ports = inboundPorts(context);
-  const general = context.scope.sidecar?.spec.inboundConnectionPool;
   const clusters = ports.map(({ port, protocol, target, connectionPool }) =>
-    inboundCluster(port, protocol, target, connectionPool ?? general),
+    inboundCluster(port, protocol, target, connectionPool),
   );
-  if (context.proxy.interceptionMode === "REDIRECT") return [...clusters, virtualInbound(ports, context)];
-  const listeners = ports.map((port) => {
+  const captures = context.proxy.interceptionMode === "REDIRECT";
+  const captured = captures ? [virtualInbound(ports, context)] : [];
+  const bound = ports.filter((port) => !captures || port.binds);
+  const listeners = bound.map((port) => {
     const built = listener({
       name: `${port.bind}_${port.port}`,
       address: port.bind,
@@ -54,31 +58,34 @@ export function inboundListeners(context: Context): EnvoyResource[] {
     });
     return encodeResource(ListenerSchema, built.name, built);
   });
-  return [...clusters, ...listeners];
+  return [...clusters, ...captured, ...listeners];
 }
 
 /** A Sidecar's ingress says it all where there is one; otherwise the services that the workload stands behind. */
 function inboundPorts(context: Context): InboundPort[] {
   const { proxy, scope } = context;
   const [own = "127.0.0.1"] = proxy.addresses;
-  const ingress = scope.sidecar?.spec.ingress ?? [];
-  if (ingress.length > 0) return ingress.map((entry) => ingressPort(entry, own));
+  const { ingress = [], inboundConnectionPool } = scope.sidecar?.spec ?? {};
+  if (ingress.length > 0) return ingress.map((entry) => ingressPort(entry, own, inboundConnectionPool));
+  const pool = inboundConnectionPool ? { connectionPool: inboundConnectionPool } : {};
   const ports = new Map<number, InboundPort>();
   for (const { port, targetPort } of instancesOf(context.mesh, proxy)) {
     if (port.protocol === "udp" || ports.has(targetPort)) continue;
     const target = { address: "127.0.0.1", port: targetPort };
-    ports.set(targetPort, { port: targetPort, protocol: port.protocol, bind: own, target });
+    ports.set(targetPort, { port: targetPort, protocol: port.protocol, bind: own, target, ...pool });
   }
   return [...ports.values()].sort((a, b) => a.port - b.port);
 }
 
-function ingressPort(entry: IngressListener, own: string): InboundPort {
+function ingressPort(entry: IngressListener, own: string, general: ConnectionPoolSettings | undefined): InboundPort {
+  const connectionPool = entry.connectionPool ?? general;
   return {
     port: entry.port.number,
-    protocol: portProtocol(entry.port.protocol),
+    protocol: portProtocol(entry.port.protocol ?? "TCP"),
     bind: entry.bind ?? own,
     target: defaultEndpoint(entry, own),
-    ...(entry.connectionPool ? { connectionPool: entry.connectionPool } : {}),
+    binds: entry.captureMode === "NONE",
+    ...(connectionPool ? { connectionPool } : {}),
     ...(entry.tls ? { tls: entry.tls } : {}),
   };
 }
@@ -95,7 +102,9 @@ function defaultEndpoint(entry: IngressListener, own: string): InboundPort["targ
 
 function inboundChain(port: InboundPort, destinationPort: number | undefined, context: Context): FilterChain {
   const cluster = clusterName("inbound", port.port, "", "");
-  const filter = isHttp(port.protocol) ? inboundHttp(cluster, context) : tcpProxy(cluster, context.options);
+  const filter = isHttp(port.protocol)
+    ? inboundHttp(cluster, context)
+    : tcpProxy(cluster, context.options, port.connectionPool?.tcp);
   const match = destinationPort === undefined ? undefined : { destinationPort };
   const alpn = isHttp(port.protocol) ? ["h2", "http/1.1"] : [];
   return filterChain(
@@ -136,6 +145,7 @@ function virtualInbound(ports: readonly InboundPort[], context: Context): EnvoyR
     chains: ports.map((port) => inboundChain(port, port.port, context)),
     defaultChain: filterChain("passthrough", undefined, [tcpProxy(INBOUND_PASSTHROUGH_CLUSTER, context.options)]),
     originalDestination: "read",
+    alsoIpv6: capturesIpv6(context.proxy),
   });
   return encodeResource(ListenerSchema, built.name, built);
 }

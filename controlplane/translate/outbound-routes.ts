@@ -2,7 +2,7 @@
 import { create } from "@bufbuild/protobuf";
 import { type Route, RouteSchema, type VirtualHost } from "../gen/envoy/config/route/v3/route_components_pb.js";
 import { type EgressScope, servicesByPort } from "../mesh/scope.js";
-import { isHttp, type MeshService, type ServicePort } from "../mesh/service.js";
+import { isHttp, type MeshService, type Protocol, portProtocol, type ServicePort } from "../mesh/service.js";
 import { clusterName, PASSTHROUGH_CLUSTER } from "./cluster-name.js";
 import { effectiveSettings } from "./cluster-policy.js";
 import { type Context, destinationPolicy } from "./context.js";
@@ -39,10 +39,16 @@ export function httpPorts(context: Context): readonly OutboundPort[] {
 }
 
 function httpServices(entry: OutboundPort, context: Context): readonly MeshService[] {
-  const isHttpPort = (own: ServicePort) => own.number === entry.port && isHttp(own.protocol);
-  return context.memo.list(`http of ${routeNameOf(entry)}`, [entry.services], () =>
+  const isHttpPort = (own: ServicePort) =>
+    own.number === entry.port && isHttp(own.protocol) && isHttp(readAs(entry, own.protocol));
+  return context.memo.list(`http of ${routeNameOf(entry)}`, [entry.services, entry.egress.port?.protocol], () =>
     entry.services.filter(({ ports }) => ports.some(isHttpPort)),
   );
+}
+
+/** How the port's traffic is read: as the egress listener says, where it says, else as the service's port does. */
+export function readAs({ egress }: OutboundPort, own: Protocol): Protocol {
+  return egress.port?.protocol === undefined ? own : portProtocol(egress.port.protocol);
 }
 
 /** All ports of a sidecar's egress, listener by listener, in rising order within each. */

@@ -1,5 +1,5 @@
 // What a sidecar listens on for its workload's outgoing traffic: a listener for each port of the services in scope.
-
+import { isIP } from "node:net";
 import { TrafficDirection } from "../gen/envoy/config/core/v3/base_pb.js";
 import type { FilterChain } from "../gen/envoy/config/listener/v3/listener_components_pb.js";
 import { ListenerSchema } from "../gen/envoy/config/listener/v3/listener_pb.js";
@@ -7,12 +7,12 @@ import { fullHostname, hostCovers } from "../mesh/hostname.js";
 import type { EgressScope } from "../mesh/scope.js";
 import { isHttp, isTls, type MeshService, type Protocol } from "../mesh/service.js";
 import type { VirtualService } from "../resources/virtual-service.js";
-import { bindPort, outboundBindAddress } from "./bind.js";
+import { bindPort, capturesIpv6, outboundBindAddress } from "./bind.js";
 import { BLACK_HOLE_CLUSTER, clusterName, PASSTHROUGH_CLUSTER } from "./cluster-name.js";
 import type { Context } from "./context.js";
-import { distinctChains, filterChain, type ListenerOptions, listener } from "./filter-chain.js";
+import { distinctChains, filterChain, type ListenerOptions, listener, towards } from "./filter-chain.js";
 import { httpConnection } from "./http-connection.js";
-import { type OutboundPort, outboundPorts, passesThrough, routeNameOf } from "./outbound-routes.js";
+import { type OutboundPort, outboundPorts, passesThrough, readAs, routeNameOf } from "./outbound-routes.js";
 import { type EnvoyResource, encodeResource } from "./resource.js";
 import { serviceTcpProxy, tcpProxy, tcpRuleChains, tlsRuleChains } from "./tcp-route.js";
 
@@ -37,11 +37,13 @@ function portListeners(entry: OutboundPort, context: Context, taken: Set<string>
   const name = address.startsWith("unix://") ? address.slice("unix://".length) : `${address}_${port}`;
   if (taken.has(name)) return [];
   taken.add(name);
-  const { http, tls, tcp } = context.memo.of(`protocols of ${routeNameOf(entry)}`, { cheap: [entry.services] }, () =>
-    byProtocol(entry),
+  const { http, tls, tcp } = context.memo.of(
+    `protocols of ${routeNameOf(entry)}`,
+    { cheap: [entry.services, egress.port?.protocol] },
+    () => byProtocol(entry),
   );
-  // Captured connections keep their destination, so a service with an address of its own has a listener of its own.
-  const addressed = !bind ? tcp.filter((service) => service.addresses.length > 0) : [];
+  // Captured connections keep their destination, so services that have addresses are told apart by them.
+  const addressed = bind ? [] : tcp.filter((service) => destinationsOf(service, port).length > 0);
   const [unaddressed] = tcp.filter((service) => !addressed.includes(service));
   const fallback = http
     ? [httpChain(entry, context)]
@@ -50,10 +52,14 @@ function portListeners(entry: OutboundPort, context: Context, taken: Set<string>
       : [];
   const [last] = fallback.filter((chain) => !chain.filterChainMatch);
   const matching = fallback.filter((chain) => chain.filterChainMatch);
-  const chains = distinctChains([...tls.flatMap((service) => tlsChains(egress, service, port, context)), ...matching]);
+  const chains = distinctChains([
+    ...tls.flatMap((service) => tlsChains(egress, service, port, context)),
+    ...addressed.flatMap((service) => destinationChains(egress, service, port, context)),
+    ...matching,
+  ]);
   const defaultChain = last ?? (!bind && chains.length > 0 ? unknownTraffic(context) : undefined);
   return [
-    ...addressed.flatMap((service) => addressListeners(egress, service, port, context)),
+    ...addressed.flatMap((service) => addressListeners(egress, service, port, context, taken)),
     ...(chains.length > 0 || defaultChain
       ? [encodeListener({ name, address, port, bind, chains, ...(defaultChain ? { defaultChain } : {}) }, context)]
       : []),
@@ -61,9 +67,11 @@ function portListeners(entry: OutboundPort, context: Context, taken: Set<string>
 }
 
 /** How a port's services are told apart; HTTP ones are told apart by their routes. */
-function byProtocol({ port, services }: OutboundPort) {
+function byProtocol(entry: OutboundPort) {
   const of = (test: (protocol: Protocol) => boolean) =>
-    services.filter((service) => service.ports.some((own) => own.number === port && test(own.protocol)));
+    entry.services.filter((service) =>
+      service.ports.some((own) => own.number === entry.port && test(readAs(entry, own.protocol))),
+    );
   return { http: of(isHttp).length > 0, tls: of(isTls), tcp: of((protocol) => protocol === "tcp") };
 }
 
@@ -75,9 +83,35 @@ function httpChain(entry: OutboundPort, context: Context): FilterChain {
   ]);
 }
 
-function addressListeners(egress: EgressScope, service: MeshService, port: number, context: Context): EnvoyResource[] {
+/** The addresses and blocks that clients of a service call; a headless service's are its endpoints'. */
+function destinationsOf(service: MeshService, port: number): readonly string[] {
+  if (!service.headless) return service.addresses;
+  return (service.endpoints.get(port) ?? []).map(({ address }) => address).filter((address) => isIP(address) !== 0);
+}
+
+function hasListenerFor(service: MeshService, destination: string): boolean {
+  return !service.headless && !destination.includes("/");
+}
+
+/** Blocks of addresses, and a headless service's many, are told apart within the port's listener. */
+function destinationChains(egress: EgressScope, service: MeshService, port: number, context: Context): FilterChain[] {
+  const destinations = destinationsOf(service, port).filter((destination) => !hasListenerFor(service, destination));
+  if (destinations.length === 0) return [];
+  return tcpChains(egress, service, port, context).map((chain) => towards(destinations, chain));
+}
+
+/** A listener for each single address; of two services with one address, the first has it. */
+function addressListeners(
+  egress: EgressScope,
+  service: MeshService,
+  port: number,
+  context: Context,
+  taken: Set<string>,
+): EnvoyResource[] {
+  const isFree = (name: string) => !taken.has(name) && taken.add(name);
+  const free = service.addresses.filter((address) => hasListenerFor(service, address) && isFree(`${address}_${port}`));
   const chains = tcpChains(egress, service, port, context);
-  return service.addresses.map((address) =>
+  return free.map((address) =>
     encodeListener({ name: `${address}_${port}`, address, port, bind: false, chains: distinctChains(chains) }, context),
   );
 }
@@ -85,6 +119,7 @@ function addressListeners(egress: EgressScope, service: MeshService, port: numbe
 function encodeListener(options: Omit<ListenerOptions, "direction">, context: Context): EnvoyResource {
   const built = listener({
     ...options,
+    alsoIpv6: options.address === "0.0.0.0" && capturesIpv6(context.proxy),
     port: options.bind ? bindPort(options.port, context.proxy) : options.port,
     direction: TrafficDirection.OUTBOUND,
   });
@@ -133,6 +168,7 @@ function virtualOutbound(context: Context): EnvoyResource {
     chains: [],
     defaultChain: unknownTraffic(context),
     originalDestination: "use",
+    alsoIpv6: capturesIpv6(context.proxy),
   });
   return encodeResource(ListenerSchema, built.name, built);
 }

@@ -18,6 +18,7 @@ const OPTIONS_NAME = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 /**
  * Sets the protocol options and gives the protocols to offer in a TLS hello. http2 and grpc ports speak HTTP/2, http
  * ports HTTP/1.1 unless the policy upgrades them or asks to speak what the client spoke; others are passed on unread.
+ * Where it is what the client spoke, Envoy offers that by itself.
  */
 export function applyProtocol(
   cluster: Cluster,
@@ -39,6 +40,7 @@ export function applyProtocol(
   const streams = http?.maxConcurrentStreams ? { maxConcurrentStreams: http.maxConcurrentStreams } : {};
   setVersion(options, http2, http?.useClientProtocol ?? false, streams);
   cluster.typedExtensionProtocolOptions = { [OPTIONS_NAME]: pack(HttpProtocolOptionsSchema, options) };
+  if (http?.useClientProtocol) return [];
   return http2 ? ["h2"] : ["http/1.1"];
 }
 
