@@ -131,7 +131,6 @@ function buildDestinations(
 ): PolicyDestination[] {
   const name = routeName(rule, match);
   const single = (route: Route) => {
-    route.typedPerFilterConfig = perFilterConfig(rule);
     applyHeaderOperations(route, [rule.headers]);
     return [{ route: register(routes, route), weight: 1 }];
   };
