@@ -39,6 +39,15 @@ export class Answers {
     return [...this.#suspects];
   }
 
+  isSuspect(name: string): boolean {
+    return this.#suspects.has(name);
+  }
+
+  /** Whether a response that is not answered yet has the resource. */
+  isUnanswered(name: string): boolean {
+    return [...this.#unanswered.values()].some(({ names }) => names.includes(name));
+  }
+
   get outstanding(): boolean {
     return this.#unanswered.size > 0;
   }

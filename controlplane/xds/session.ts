@@ -6,6 +6,7 @@ import { type Refusal, type RequestLimits, refuse } from "./limits.js";
 import { type Dependents, isKnown, type PushOrder, rank } from "./order.js";
 import type { AnyRequest, Content, Protocol, Response } from "./protocol.js";
 import type { Snapshot, TypeUrl, XdsResource } from "./snapshot.js";
+import { type Standing, standingOf } from "./standing.js";
 import type { TypeStatus } from "./status.js";
 import { Subscription } from "./subscription.js";
 
@@ -111,6 +112,12 @@ export class Session<Request extends AnyRequest> {
   status(): TypeStatus[] {
     const newest = this.#offered?.snapshot ?? this.#current;
     return [...this.#subscriptions.values()].map((subscription) => this.#typeStatus(subscription, newest));
+  }
+
+  /** Where the client stands with a resource in this version. */
+  standing(typeUrl: TypeUrl, name: string, version: string): Standing {
+    const subscription = this.#subscriptions.get(typeUrl);
+    return subscription === undefined ? "unwanted" : standingOf(subscription, name, version);
   }
 
   /** Whether all of the newest snapshot was sent and answered; what nothing refers to may still wait for its removal. */

@@ -7,6 +7,8 @@ import { identify, type NodeIdentity, type OnConnect, type Peer } from "./connec
 import type { EventSink } from "./events.js";
 import type { AnyRequest, Protocol } from "./protocol.js";
 import { Session, type SessionOptions } from "./session.js";
+import type { TypeUrl } from "./snapshot.js";
+import type { Standing } from "./standing.js";
 import type { ProxyStatus } from "./status.js";
 import type { Turns } from "./turns.js";
 
@@ -32,6 +34,7 @@ export interface AdsStream {
   /** Undefined until the stream was let in. */
   readonly key: string | undefined;
   status(): ProxyStatus | undefined;
+  standing(typeUrl: TypeUrl, name: string, version: string): Standing;
   /** Ends the stream with a gRPC status. */
   end(code: status, message: string): void;
 }
@@ -84,6 +87,10 @@ export class GrpcAdsStream<Request extends AnyRequest> implements AdsStream {
       connectedAt: this.#connectedAt,
       types: this.#session.status(),
     };
+  }
+
+  standing(typeUrl: TypeUrl, name: string, version: string): Standing {
+    return this.#session?.standing(typeUrl, name, version) ?? "unwanted";
   }
 
   end(code: status, message: string): void {
