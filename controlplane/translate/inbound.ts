@@ -72,6 +72,8 @@ function inboundPorts(context: Context): InboundPort[] {
   for (const { port, targetPort } of instancesOf(context.mesh, proxy)) {
     if (port.protocol === "udp" || ports.has(targetPort)) continue;
     const target = { address: "127.0.0.1", port: targetPort };
+    // A workload that stands on the proxy's own address is reached there: nothing is left to listen on.
+    if (proxy.interceptionMode === "NONE" && own === target.address) continue;
     ports.set(targetPort, { port: targetPort, protocol: port.protocol, bind: own, target, ...pool });
   }
   return [...ports.values()].sort((a, b) => a.port - b.port);
