@@ -11,7 +11,13 @@
 // then, removalDelayMillis later, the removals. A rejection counts as an answer; one that does not come is waited for
 // answerMillis once. Snapshots that are set meanwhile merge into the last of them. Nothing is queued for a proxy: what
 // it still has to get is always the difference between what it was sent and its snapshot.
-import { Server, ServerCredentials, type ServiceDefinition, status } from "@grpc/grpc-js";
+import {
+  Server,
+  ServerCredentials,
+  type ServiceDefinition,
+  status,
+  type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
 import { isLoopback, parseAddress } from "./address.js";
 import type { SnapshotCache } from "./cache.js";
 import { type Clock, systemClock } from "./clock.js";
@@ -22,7 +28,9 @@ import type { EventSink } from "./events.js";
 import { DEFAULT_ORDER, defaultDependents } from "./order.js";
 import type { AnyRequest, Protocol } from "./protocol.js";
 import type { SessionOptions } from "./session.js";
+import type { TypeUrl } from "./snapshot.js";
 import { sotw } from "./sotw.js";
+import type { Standing } from "./standing.js";
 import { Departed, type ProxyStatus, type Retention } from "./status.js";
 import { type AdsCall, type AdsStream, GrpcAdsStream, type StreamHost } from "./stream.js";
 import { Turns } from "./turns.js";
@@ -47,6 +55,11 @@ export interface AdsOptions extends Partial<SessionOptions> {
   /** Until it says true, streams end with UNAVAILABLE, so that nobody is given an empty configuration. */
   readonly synced?: () => boolean;
   readonly onEvent?: EventSink;
+  /** What else is served at the same address. */
+  readonly services?: readonly {
+    readonly definition: ServiceDefinition;
+    readonly implementation: UntypedServiceImplementation;
+  }[];
   readonly tls?: AdsTls;
   readonly limits?: Partial<AdsLimits>;
   /** How long the status of proxies that went is kept. */
@@ -64,6 +77,8 @@ export interface AdsServer {
   close(): Promise<void>;
   /** Connected proxies, one entry a stream, then those that went; only those with the key if there is one. */
   status(key?: string): ProxyStatus[];
+  /** Where the key's proxy stands with a resource in this version; undefined when it is not connected. */
+  standing(key: string, typeUrl: TypeUrl, name: string, version: string): Standing | undefined;
   /**
    * Serves new connections with another certificate and authority; open ones go on. Throws on what TLS refuses, and
    * when the server was made without TLS.
@@ -140,6 +155,9 @@ class GrpcAdsServer implements AdsServer, StreamHost {
       streamAggregatedResources: (call: AdsCall) => this.#serve(call, sotw),
       deltaAggregatedResources: (call: AdsCall) => this.#serve(call, delta),
     });
+    for (const { definition, implementation } of options.services ?? []) {
+      this.#server.addService(definition, implementation);
+    }
   }
 
   async listen(address: string): Promise<string> {
@@ -171,6 +189,10 @@ class GrpcAdsServer implements AdsServer, StreamHost {
     const connected = [...this.#streams].filter(isMeant).map((stream) => stream.status());
     const departed = this.#departed.list(this.clock.now()).filter(isMeant);
     return [...connected.filter((proxy) => proxy !== undefined), ...departed];
+  }
+
+  standing(key: string, typeUrl: TypeUrl, name: string, version: string): Standing | undefined {
+    return [...this.#streams].find((stream) => stream.key === key)?.standing(typeUrl, name, version);
   }
 
   replaceTls(tls: AdsTls): void {
