@@ -26,13 +26,17 @@ export interface ProxyView {
   readonly types: Readonly<Record<string, ProxyTypeView>>;
 }
 
-export function proxyViews(statuses: readonly ProxyStatus[], publisher: Publisher, revisions: Revisions): ProxyView[] {
+export function proxyViews(
+  statuses: readonly ProxyStatus[],
+  publisher: Pick<Publisher, "proxies">,
+  revisions: Revisions,
+): ProxyView[] {
   return statuses
     .map((status) => proxyView(status, publisher, revisions))
     .sort((a, b) => (a.id < b.id ? -1 : a.id > b.id ? 1 : 0));
 }
 
-function proxyView(status: ProxyStatus, publisher: Publisher, revisions: Revisions): ProxyView {
+function proxyView(status: ProxyStatus, publisher: Pick<Publisher, "proxies">, revisions: Revisions): ProxyView {
   const proxy = publisher.proxies.get(status.key);
   const connected = status.disconnectedAt === undefined;
   return {

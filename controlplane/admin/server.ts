@@ -1,69 +1,72 @@
-// The read-only JSON that status, the demo and people read. GET alone, and nothing secret in it.
+// The read-only HTTP that status, diff, the demo, Prometheus and people read. GET alone, and nothing secret in it.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { isIP } from "node:net";
-import type { Publisher } from "../publish/publisher.js";
-import type { Revisions } from "../publish/revisions.js";
-import type { Violation } from "../resources/violation.js";
-import type { ProxyStatus } from "../xds/status.js";
-import { meshView } from "./mesh-view.js";
-import { proxyViews } from "./proxies.js";
+import { isLoopback, parseAddress } from "../xds/address.js";
+import { type Answer, type AnswerSources, adminAnswers, QuestionFault, TextAnswer } from "./answers.js";
 
-export interface AdminOptions {
-  readonly publisher: Publisher;
-  readonly revisions: Revisions;
-  readonly violations: () => readonly Violation[];
-  readonly statuses: () => readonly ProxyStatus[];
+export interface AdminOptions extends AnswerSources {
+  /** Serves addresses that other machines can reach, too. There is no authentication. */
+  readonly allowRemote?: boolean;
+  /** A defect of ours in an answer; whoever asked gets a 500 without its reason. */
+  readonly onFault?: (path: string, error: unknown) => void;
 }
 
 export interface Admin {
-  /** Takes "host:port", port 0 for a free one, and resolves with the address that is served. */
+  /**
+   * Takes "host:port", port 0 for a free one, and resolves with the address that is served. Rejects when it cannot be
+   * bound, and when it is not a loopback address and remote ones are not allowed.
+   */
   listen(address: string): Promise<string>;
   close(): Promise<void>;
 }
 
-type Answer = (query: URLSearchParams) => unknown;
-
-const MAX_WAIT_SECONDS = 60;
+const MAX_CONNECTIONS = 512;
 
 export function createAdmin(options: AdminOptions): Admin {
-  const answers = new Map<string, Answer>([
-    ["/healthz", () => ({ status: "ok" })],
-    ["/mesh", () => meshView(options.publisher.mesh)],
-    ["/violations", () => ({ violations: options.violations() })],
-    [
-      "/proxies",
-      () => ({
-        revision: options.revisions.revision,
-        proxies: proxyViews(options.statuses(), options.publisher, options.revisions),
-      }),
-    ],
-    ["/events", async (query) => ({ events: await events(options.revisions, query) })],
-  ]);
-  const server = createServer((request, response) => void answer(answers, request, response));
-  return { listen: (address) => listen(server, address), close: () => close(server) };
-}
-
-function events(revisions: Revisions, query: URLSearchParams) {
-  const after = Math.max(0, Number(query.get("after")) || 0);
-  const wait = Math.min(MAX_WAIT_SECONDS, Math.max(0, Number(query.get("wait")) || 0));
-  return revisions.eventsAfter(after, wait * 1000);
+  const answers = adminAnswers(options);
+  const onFault = options.onFault ?? (() => {});
+  const server = createServer((request, response) => void answer(answers, onFault, request, response));
+  server.maxConnections = MAX_CONNECTIONS;
+  return {
+    async listen(address) {
+      const { host, port } = parseAddress(address);
+      if (!options.allowRemote && !isLoopback(host)) {
+        throw new Error(`${address}: the admin has no authentication, so only loopback addresses are served`);
+      }
+      return listen(server, address, host, port);
+    },
+    close: () => close(server),
+  };
 }
 
 async function answer(
   answers: ReadonlyMap<string, Answer>,
+  onFault: (path: string, error: unknown) => void,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   const send = (code: number, body: unknown) => {
-    response.writeHead(code, { "content-type": "application/json", "cache-control": "no-store" });
-    response.end(`${JSON.stringify(body)}\n`);
+    const isText = body instanceof TextAnswer;
+    response.writeHead(code, {
+      "content-type": isText ? body.contentType : "application/json",
+      "cache-control": "no-store",
+      "x-content-type-options": "nosniff",
+      ...(code === 405 ? { allow: "GET" } : {}),
+    });
+    response.end(isText ? body.text : `${JSON.stringify(body)}\n`);
   };
   const [path = "/", query = ""] = (request.url ?? "/").split("?", 2);
   if (request.method !== "GET") return send(405, { error: "only GET is served" });
   if (!isDirect(request)) return send(403, { error: "ask by IP address or as localhost" });
   const found = answers.get(path);
   if (!found) return send(404, { error: `there are ${[...answers.keys()].join(", ")}` });
-  send(200, await found(new URLSearchParams(query)));
+  try {
+    send(200, await found(new URLSearchParams(query)));
+  } catch (error) {
+    if (error instanceof QuestionFault) return send(error.code, { error: error.message });
+    onFault(path, error);
+    send(500, { error: "the control plane failed on this question" });
+  }
 }
 
 /** A web page that has its own name resolve to this address must not read the mesh through the reader's browser. */
@@ -72,14 +75,12 @@ function isDirect(request: IncomingMessage): boolean {
   return host === "localhost" || isIP(host) !== 0;
 }
 
-function listen(server: Server, address: string): Promise<string> {
-  const colon = address.lastIndexOf(":");
-  const host = address.slice(0, colon).replace(/^\[|\]$/g, "");
+function listen(server: Server, address: string, host: string, port: number): Promise<string> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.listen(Number(address.slice(colon + 1)), host, () => {
+    server.listen(port, host, () => {
       const bound = server.address();
-      resolve(typeof bound === "object" && bound ? `${address.slice(0, colon)}:${bound.port}` : address);
+      resolve(typeof bound === "object" && bound ? address.replace(/:\d+$/, `:${bound.port}`) : address);
     });
   });
 }
