@@ -23,6 +23,8 @@ export interface TestEnvoyOptions {
   readonly logLevel?: string;
   /** Waits for readiness (the default), or only for the admin interface: for an Envoy that must not become ready. */
   readonly until?: "ready" | "live";
+  /** What to run in place of the Envoy that set-up got. */
+  readonly binary?: string;
 }
 
 /**
@@ -32,12 +34,12 @@ export interface TestEnvoyOptions {
 export async function startTestEnvoy(
   scope: Scope,
   bootstrap: object,
-  { concurrency = 1, logLevel = "warning", until = "ready" }: TestEnvoyOptions = {},
+  { concurrency = 1, logLevel = "warning", until = "ready", binary }: TestEnvoyOptions = {},
 ): Promise<TestEnvoy> {
   const log: string[] = [];
   const envoy = await startEnvoy({
     bootstrap: { admin: ADMIN, ...bootstrap },
-    binary: await testEnvoyBinary(),
+    binary: binary ?? (await testEnvoyBinary()),
     logLevel,
     concurrency,
     onLog: (line) => log.push(line),

@@ -6,6 +6,7 @@ import { createBootstrap } from "../../controlplane/agent/bootstrap.js";
 import { packagePath } from "../../controlplane/agent/package-root.js";
 import { type ControlPlane, startControlPlane } from "../../controlplane/main.js";
 import type { Violation } from "../../controlplane/resources/violation.js";
+import type { FilterView } from "../../controlplane/rollout/view.js";
 import { loopbackAddress } from "./addresses.js";
 import { startTestEnvoy, type TestEnvoy } from "./envoy.js";
 import type { Scope } from "./scope.js";
@@ -30,7 +31,16 @@ export interface TestProxyOptions {
   readonly metadata?: Readonly<Record<string, string>>;
 }
 
+export interface TestMeshOptions {
+  /** Where proxies log each request; nowhere by default. */
+  readonly accessLog?: string;
+  /** The filter registry's directory. */
+  readonly filters?: string;
+}
+
 export interface TestMesh {
+  /** host:port of ADS. */
+  readonly ads: string;
   /** The directory that the control plane reads. */
   readonly directory: string;
   /** Writes a file and waits until every proxy has answered what it changed. */
@@ -39,10 +49,12 @@ export interface TestMesh {
   startProxy(options: TestProxyOptions): Promise<TestProxy>;
   proxies(): Promise<ProxyView[]>;
   violations(): Promise<Violation[]>;
+  /** Versions and rollouts of filters, with a registry. */
+  filters(): Promise<FilterView>;
 }
 
 /** Starts a control plane on an empty directory; objects without a namespace belong to "default". */
-export async function startTestMesh(scope: Scope, options: { readonly accessLog?: string } = {}): Promise<TestMesh> {
+export async function startTestMesh(scope: Scope, options: TestMeshOptions = {}): Promise<TestMesh> {
   const directory = join(await scope.directory(), "policies");
   await mkdir(directory);
   const controlPlane = scope.use(await startOn(directory, options));
@@ -61,6 +73,7 @@ export async function startTestMesh(scope: Scope, options: { readonly accessLog?
   }
 
   return {
+    ads: controlPlane.ads,
     directory,
     async apply(file, yaml) {
       const { revision } = await state();
@@ -75,11 +88,12 @@ export async function startTestMesh(scope: Scope, options: { readonly accessLog?
     },
     startProxy: (options) => startProxy(scope, controlPlane, options),
     proxies: async () => (await state()).proxies,
+    filters: async () => (await admin("/filters")) as FilterView,
     violations: async () => ((await admin("/violations")) as { violations: Violation[] }).violations,
   };
 }
 
-function startOn(directory: string, options: { readonly accessLog?: string }): Promise<ControlPlane> {
+function startOn(directory: string, options: TestMeshOptions): Promise<ControlPlane> {
   return startControlPlane({
     ...options,
     directories: [directory],
