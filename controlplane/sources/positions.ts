@@ -1,5 +1,5 @@
-// Remembers where in a file each field of a document stands, small enough to be kept for every object that is served
-// and plain enough to pass between threads.
+// Remembers where in a file each field of a document stands, small enough to be kept for every object that is served;
+// the tables lie in memory that threads share, so passing them on copies nothing.
 import type { FieldPath } from "../resources/resource.js";
 import type { Position } from "../resources/violation.js";
 
@@ -44,6 +44,13 @@ function fingerprint({ high, low }: PathHash): number {
   return (high & 0x1fffff) * 0x100000000 + (low >>> 0) || 1;
 }
 
+/** The table of where lines begin. */
+export function shareLineStarts(starts: readonly number[]): Uint32Array {
+  const shared = new Uint32Array(new SharedArrayBuffer(starts.length * Uint32Array.BYTES_PER_ELEMENT));
+  shared.set(starts);
+  return shared;
+}
+
 /** Collects a document's fields. */
 export class PositionRecorder {
   private readonly fingerprints: number[] = [];
@@ -57,7 +64,12 @@ export class PositionRecorder {
   finish(file: string, lineStarts: Uint32Array): Positions {
     let size = 4;
     while (size < this.offsets.length * 2) size *= 2;
-    const positions = { file, lineStarts, fingerprints: new Float64Array(size), offsets: new Uint32Array(size) };
+    const positions = {
+      file,
+      lineStarts,
+      fingerprints: new Float64Array(new SharedArrayBuffer(size * Float64Array.BYTES_PER_ELEMENT)),
+      offsets: new Uint32Array(new SharedArrayBuffer(size * Uint32Array.BYTES_PER_ELEMENT)),
+    };
     for (const [index, print] of this.fingerprints.entries()) {
       const place = placeOf(positions.fingerprints, print);
       positions.fingerprints[place] = print;

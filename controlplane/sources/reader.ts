@@ -2,8 +2,9 @@
 import { existsSync } from "node:fs";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { Worker } from "node:worker_threads";
+import { type MessagePort, receiveMessageOnPort, Worker } from "node:worker_threads";
 import { makeViolation } from "../resources/violation-at.js";
+import { Joining, type Piece } from "./pieces.js";
 import { type FileOutcome, type ReadingRequest, readObjects } from "./reading.js";
 
 export interface Reader {
@@ -17,6 +18,8 @@ export interface Reader {
 const READING_TIMEOUT = 30_000;
 /** The parser makes much that soon is garbage: with the usual young generation a third of the time goes into that. */
 const MEMORY = { maxOldGenerationSizeMb: 1_024, maxYoungGenerationSizeMb: 64 };
+/** Milliseconds for which pieces are taken in before others get a turn. */
+const SLICE = 10;
 const COMPILED_THREAD = new URL("./reader-thread.js", import.meta.url);
 
 export interface ReaderOptions {
@@ -83,23 +86,39 @@ class ThreadReader implements Reader {
     return new Promise((resolve) => {
       const finish = (outcome: FileOutcome) => {
         clearTimeout(timer);
-        worker.off("message", finish);
+        worker.off("message", take);
         worker.off("exit", fail);
         worker.unref();
         resolve(outcome);
       };
+      const take = (pieces: MessagePort) =>
+        void takeIn(pieces).then((outcome) => finish(outcome ?? refusal(request.path)));
       const fail = () => {
         this.forget(worker);
         void worker.terminate();
         finish(refusal(request.path));
       };
       const timer = setTimeout(fail, this.timeoutMs);
-      worker.on("message", finish);
+      worker.on("message", take);
       worker.on("exit", fail);
       worker.ref();
       worker.postMessage(request);
     });
   }
+}
+
+/** Takes what lies on a port, with pauses in between; undefined when nothing does. */
+async function takeIn(port: MessagePort): Promise<FileOutcome | undefined> {
+  const joining = new Joining();
+  let since = performance.now();
+  for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
+    joining.add(next.message as Piece);
+    if (performance.now() - since < SLICE) continue;
+    await nextTurn();
+    since = performance.now();
+  }
+  port.close();
+  return joining.outcome;
 }
 
 function refusal(file: string): FileOutcome {

@@ -1,11 +1,12 @@
 // What one file holds: its documents decoded, as plain data that can come from another thread.
 import { createHash } from "node:crypto";
-import { decodeObject, expandList, identityOf } from "../resources/decode.js";
+import { type Decoded, decodeObject, expandList, identityOf } from "../resources/decode.js";
 import type { AnyResource } from "../resources/kinds.js";
 import { type FieldPath, type RawObject, resourceKey } from "../resources/resource.js";
 import type { Violation } from "../resources/violation.js";
 import { type Identity, makeViolation } from "../resources/violation-at.js";
 import { type FileStamp, readFileText } from "./files.js";
+import { checkPatterns } from "./match-patterns.js";
 import type { Positions } from "./positions.js";
 import { parseYaml } from "./yaml.js";
 
@@ -81,14 +82,21 @@ function withFewFaults(reading: FileReading, file: string): FileReading {
 }
 
 function readObject(raw: RawObject, positions: Positions, within: FieldPath, request: ReadingRequest): ReadObject {
-  const { resource, violations } = decodeObject(raw, request.defaultNamespace);
+  const decoded = decodeObject(raw, request.defaultNamespace);
   const identity = identityOf(raw.value, request.defaultNamespace);
-  const key = resource === undefined ? keyOf(identity, violations) : resourceKey(resource);
+  const key = decoded.resource === undefined ? keyOf(identity, decoded.violations) : resourceKey(decoded.resource);
   const digest = createHash("sha1").update(JSON.stringify(raw.value)).digest("base64");
+  const unchanged = key !== undefined && request.known.get(key) === digest && decoded.resource !== undefined;
+  const { resource, violations } = unchanged ? decoded : withPatternsChecked(decoded, raw, identity);
   const read = { identity, ...(key === undefined ? {} : { key }), violations, digest, positions, within };
   if (resource === undefined) return read;
-  const unchanged = key !== undefined && request.known.get(key) === digest;
   return unchanged ? { ...read, unchanged } : { ...read, content: contentOf(resource) };
+}
+
+/** An object whose expressions cannot be compiled is no better than one with another error. */
+function withPatternsChecked(decoded: Decoded, raw: RawObject, identity: Identity): Decoded {
+  const faults = decoded.resource === undefined ? [] : checkPatterns(decoded.resource, raw, identity);
+  return faults.length === 0 ? decoded : { violations: [...decoded.violations, ...faults] };
 }
 
 function keyOf({ kind, namespace, name }: Identity, violations: readonly Violation[]): string | undefined {

@@ -4,7 +4,7 @@ import { Composer, type Document, Lexer, LineCounter, Parser } from "yaml";
 import type { RawObject } from "../resources/resource.js";
 import type { Violation } from "../resources/violation.js";
 import { makeViolation } from "../resources/violation-at.js";
-import { locateIn, type Positions, positionAt } from "./positions.js";
+import { locateIn, type Positions, positionAt, shareLineStarts } from "./positions.js";
 import { LimitError, SyntaxFault, toValue } from "./yaml-value.js";
 
 export const YAML_LIMITS = {
@@ -51,7 +51,7 @@ class YamlReader {
     schema: "core",
   });
   private documents = 0;
-  private lineStarts = new Uint32Array();
+  private lineStarts: Uint32Array = new Uint32Array();
 
   constructor(private readonly file: string) {}
 
@@ -61,11 +61,11 @@ class YamlReader {
     Error.stackTraceLimit = 0;
     try {
       const documents = this.compose(text);
-      this.lineStarts = Uint32Array.from(this.lines.lineStarts);
+      this.lineStarts = shareLineStarts(this.lines.lineStarts);
       for (const document of documents) this.readDocument(document);
     } catch (error) {
       if (!(error instanceof LimitError)) throw error;
-      this.lineStarts = Uint32Array.from(this.lines.lineStarts);
+      this.lineStarts = shareLineStarts(this.lines.lineStarts);
       this.report("yaml-limit", error.offset, error.message);
     } finally {
       Error.stackTraceLimit = stackTraceLimit;

@@ -117,10 +117,12 @@ describe("a reader's thread", () => {
   ])("that %s costs that file alone and is replaced", async (_, fault) => {
     const thread = await file(
       "thread.mjs",
-      `import { parentPort } from "node:worker_threads";
+      `import { MessageChannel, parentPort } from "node:worker_threads";
        parentPort.on("message", ({ path }) => {
          if (path === "bad") { ${fault} }
-         parentPort.postMessage({ violation: { code: "yaml-syntax" }, missing: false });
+         const { port1, port2 } = new MessageChannel();
+         port1.postMessage({ outcome: { violation: { code: "yaml-syntax" }, missing: false } });
+         parentPort.postMessage(port2, [port2]);
        });`,
     );
     reader = createReader({ thread: pathToFileURL(thread), timeoutMs: 2_000 });
