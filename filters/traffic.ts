@@ -13,7 +13,7 @@ import { fillFromHeaders, fillPath } from "./match/request";
 import { record } from "./policy/image";
 import { DIGITS, findImage, keepImage, REFUSED, UNKNOWN } from "./policy/store";
 import * as tags from "./policy/tags";
-import { clearViews } from "./policy/work";
+import { clearValues } from "./policy/work";
 import { chooseByRollout, chooseByWeight } from "./rollout/choose";
 import { drawBits, seedRandom } from "./rollout/random";
 import * as telemetry from "./telemetry";
@@ -110,7 +110,7 @@ function currentImage(): usize {
 
 /** The first rule that matches the request, or 0. */
 function matchingRule(image: usize): usize {
-  fillViews(image);
+  fillValues(image);
   const clause = firstClause(image);
   noteMatch(image, clause);
   if (clause === tags.NONE) return 0;
@@ -118,8 +118,8 @@ function matchingRule(image: usize): usize {
   return record(image, tags.SECTION_RULES, index, tags.RULE_STRIDE);
 }
 
-function fillViews(image: usize): void {
-  clearViews(image);
+function fillValues(image: usize): void {
+  clearValues(image);
   const needs = load<u32>(image, tags.HEADER_NEEDS);
   if (needs & tags.NEEDS_HEADERS) {
     if (host.readRequestHeaders()) fillFromHeaders(image, needs, host.resultPointer());

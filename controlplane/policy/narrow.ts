@@ -7,6 +7,8 @@ const FEW = 4;
 /** Each table over several keys is looked up for every request, so their number is bounded. */
 const MOST_TABLES = 16;
 const MOST_EXACT_SLOTS = 3;
+/** A header can come with many values, and a table is looked up for all that they make together. */
+const MOST_HEADERS = 2;
 
 /** Clauses found by several keys at once: exact values of some slots, and perhaps a prefix of another. */
 export interface Table {
@@ -101,7 +103,9 @@ interface TableChoice {
 
 /** The table for the clause's most selective keys; undefined if it would be of one key, or one table too many. */
 function tableFor(tables: Map<string, Table>, keys: readonly Key[]): TableChoice | undefined {
-  const exacts = keys.filter((key) => key.type === "exact").slice(0, MOST_EXACT_SLOTS);
+  const exact = keys.filter((key) => key.type === "exact");
+  const headers = exact.filter((key) => key.slot.type === "header").slice(MOST_HEADERS);
+  const exacts = exact.filter((key) => !headers.includes(key)).slice(0, MOST_EXACT_SLOTS);
   const prefix = keys.find((key) => key.type === "prefix");
   exacts.sort((a, b) => a.slot.index - b.slot.index);
   if (exacts.length + (prefix ? 1 : 0) < 2) return undefined;

@@ -35,7 +35,7 @@ function valueOf(field: string, headers: readonly (readonly [string, string])[])
   if (kind === "queryParams") return queryParameter(path, name);
   const wanted = PSEUDO_HEADERS[field] ?? name.toLowerCase();
   const values = headers.filter(([other]) => other === wanted).map(([, value]) => value);
-  return values.length === 0 ? undefined : values.join(",");
+  return values.length === 0 ? undefined : values.join(", ");
 }
 
 function split(field: string): [kind: string, name: string] {

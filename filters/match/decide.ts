@@ -2,11 +2,19 @@
 import { record, section, sectionCount } from "../policy/image";
 import { mixKey } from "../policy/murmur3";
 import * as tags from "../policy/tags";
-import { filledCount, filledSlot, isPresent, VIEW_EXACT_KEY, VIEW_PREFIX_KEY, viewOf } from "../policy/work";
+import {
+  filledCount,
+  filledSlot,
+  isPresent,
+  nextValue,
+  VALUE_EXACT_KEY,
+  VALUE_PREFIX_KEY,
+  valueOf,
+} from "../policy/work";
 import { hasPrefix, resolveKeys } from "./keys";
 import { matchesRegex } from "./regex";
 
-/** The first clause that holds for the request in the image's views, or NONE. */
+/** The first clause that holds for the request in the image's work area, or NONE. */
 export function firstClause(image: usize): i32 {
   const filled = filledCount(image);
   for (let i: u32 = 0; i < filled; i++) resolveKeys(image, filledSlot(image, i));
@@ -29,24 +37,35 @@ function asks(image: usize, condition: usize, operation: u32): bool {
   const slot = load<u32>(condition, tags.CONDITION_SLOT);
   const operand = load<i32>(condition, tags.CONDITION_OPERAND);
   if (!isPresent(image, slot)) return false;
-  if (operation === tags.OPERATION_EXACT) return load<i32>(viewOf(image, slot), VIEW_EXACT_KEY) === operand;
-  if (operation === tags.OPERATION_PREFIX) return hasPrefix(image, slot, operand);
-  if (operation === tags.OPERATION_REGEX) return matchesRegex(image, slot, operand);
+  for (let value = valueOf(image, slot); value !== 0; value = nextValue(value))
+    if (meets(image, value, operation, operand)) return true;
+  return false;
+}
+
+function meets(image: usize, value: usize, operation: u32, operand: i32): bool {
+  if (operation === tags.OPERATION_EXACT) return load<i32>(value, VALUE_EXACT_KEY) === operand;
+  if (operation === tags.OPERATION_PREFIX) return hasPrefix(image, value, operand);
+  if (operation === tags.OPERATION_REGEX) return matchesRegex(image, value, operand);
   return true;
 }
 
 /** The clauses found by any one key that a filled slot holds. */
 function trySlot(image: usize, slot: u32, best: u32): u32 {
-  const view = viewOf(image, slot);
-  const exact = load<i32>(view, VIEW_EXACT_KEY);
-  if (exact !== tags.NONE) best = tryKey(image, exact, best);
-  let prefix = load<i32>(view, VIEW_PREFIX_KEY);
-  while (prefix !== tags.NONE) {
-    best = tryKey(image, prefix, best);
-    prefix = load<i32>(record(image, tags.SECTION_KEYS, prefix, tags.KEY_STRIDE), tags.KEY_PARENT);
+  for (let value = valueOf(image, slot); value !== 0; value = nextValue(value)) {
+    const exact = load<i32>(value, VALUE_EXACT_KEY);
+    if (exact !== tags.NONE) best = tryKey(image, exact, best);
+    let prefix = load<i32>(value, VALUE_PREFIX_KEY);
+    while (prefix !== tags.NONE) {
+      best = tryKey(image, prefix, best);
+      prefix = parentOf(image, prefix);
+    }
   }
   const present = load<i32>(record(image, tags.SECTION_SLOTS, slot, tags.SLOT_STRIDE), tags.SLOT_PRESENT_KEY);
   return present === tags.NONE ? best : tryKey(image, present, best);
+}
+
+function parentOf(image: usize, key: u32): i32 {
+  return load<i32>(record(image, tags.SECTION_KEYS, key, tags.KEY_STRIDE), tags.KEY_PARENT);
 }
 
 function tryKey(image: usize, key: u32, best: u32): u32 {
@@ -61,35 +80,49 @@ function tryKey(image: usize, key: u32, best: u32): u32 {
 
 function tryTable(image: usize, table: usize, best: u32): u32 {
   if (load<u32>(table, tags.TABLE_FIRST_CLAUSE) >= best) return best;
-  let hash: u32 = 0;
-  for (let i: usize = 0; i < 3; i++) {
-    const key = exactKey(image, load<i32>(table + 4 * i, tags.TABLE_EXACT_SLOTS));
-    if (key === MISSING) return best;
-    hash = mixKey(hash, key);
+  return tryColumns(image, table, 0, 0, best);
+}
+
+/** The keys of the tuple that is being looked up: three exact ones and a prefix. */
+const TUPLE: usize = memory.data(16, 4);
+
+/** Looks up all tuples that the request's values make of the table's slots, from an exact column on. */
+function tryColumns(image: usize, table: usize, column: usize, hash: u32, best: u32): u32 {
+  if (column === 3) return tryPrefixColumn(image, table, hash, best);
+  const slot = load<i32>(table + 4 * column, tags.TABLE_EXACT_SLOTS);
+  if (slot === tags.NONE) {
+    store<i32>(TUPLE + 4 * column, tags.NONE);
+    return tryColumns(image, table, column + 1, mixKey(hash, tags.NONE), best);
   }
-  const slot = load<i32>(table, tags.TABLE_PREFIX_SLOT);
-  if (slot === tags.NONE) return tryTuple(image, table, mixKey(hash, tags.NONE), tags.NONE, best);
   if (!isPresent(image, slot)) return best;
-  let prefix = load<i32>(viewOf(image, slot), VIEW_PREFIX_KEY);
-  while (prefix !== tags.NONE) {
-    best = tryTuple(image, table, mixKey(hash, prefix), prefix, best);
-    prefix = load<i32>(record(image, tags.SECTION_KEYS, prefix, tags.KEY_STRIDE), tags.KEY_PARENT);
+  for (let value = valueOf(image, slot); value !== 0; value = nextValue(value)) {
+    const key = load<i32>(value, VALUE_EXACT_KEY);
+    if (key === tags.NONE) continue;
+    store<i32>(TUPLE + 4 * column, key);
+    best = tryColumns(image, table, column + 1, mixKey(hash, key), best);
   }
   return best;
 }
 
-/** A slot that the table needs has no known value. */
-const MISSING = -2;
-
-/** The exact key that a slot of a table holds; NONE where the table has no such slot. */
-function exactKey(image: usize, slot: i32): i32 {
-  if (slot === tags.NONE) return tags.NONE;
-  if (!isPresent(image, slot)) return MISSING;
-  const key = load<i32>(viewOf(image, slot), VIEW_EXACT_KEY);
-  return key === tags.NONE ? MISSING : key;
+function tryPrefixColumn(image: usize, table: usize, hash: u32, best: u32): u32 {
+  const slot = load<i32>(table, tags.TABLE_PREFIX_SLOT);
+  if (slot === tags.NONE) {
+    store<i32>(TUPLE, tags.NONE, 12);
+    return tryTuple(image, table, mixKey(hash, tags.NONE), best);
+  }
+  if (!isPresent(image, slot)) return best;
+  for (let value = valueOf(image, slot); value !== 0; value = nextValue(value)) {
+    let prefix = load<i32>(value, VALUE_PREFIX_KEY);
+    while (prefix !== tags.NONE) {
+      store<i32>(TUPLE, prefix, 12);
+      best = tryTuple(image, table, mixKey(hash, prefix), best);
+      prefix = parentOf(image, prefix);
+    }
+  }
+  return best;
 }
 
-function tryTuple(image: usize, table: usize, hash: u32, prefix: i32, best: u32): u32 {
+function tryTuple(image: usize, table: usize, hash: u32, best: u32): u32 {
   const size = load<u32>(table, tags.TABLE_TUPLES_SIZE);
   const tuples = record(image, tags.SECTION_TUPLES, load<u32>(table, tags.TABLE_TUPLES), tags.TUPLE_STRIDE);
   let place = hash;
@@ -98,19 +131,10 @@ function tryTuple(image: usize, table: usize, hash: u32, prefix: i32, best: u32)
     const tuple = tuples + place * tags.TUPLE_STRIDE;
     const count = load<i32>(tuple, tags.TUPLE_CANDIDATE_COUNT);
     if (count === tags.NONE) return best;
-    if (isTuple(image, table, tuple, prefix))
+    if (load<u64>(tuple) === load<u64>(TUPLE) && load<u64>(tuple, 8) === load<u64>(TUPLE, 8))
       return tryCandidates(image, load<u32>(tuple, tags.TUPLE_CANDIDATES), count, best);
     place++;
   }
-}
-
-function isTuple(image: usize, table: usize, tuple: usize, prefix: i32): bool {
-  if (load<i32>(tuple, tags.TUPLE_KEYS + 12) !== prefix) return false;
-  for (let i: usize = 0; i < 3; i++) {
-    const slot = load<i32>(table + 4 * i, tags.TABLE_EXACT_SLOTS);
-    if (load<i32>(tuple + 4 * i, tags.TUPLE_KEYS) !== exactKey(image, slot)) return false;
-  }
-  return true;
 }
 
 /** The first of the candidates, which rise, that holds and comes before best. */

@@ -2,22 +2,24 @@
 import { record, section } from "../policy/image";
 import { murmur3 } from "../policy/murmur3";
 import * as tags from "../policy/tags";
-import { VIEW_EXACT_KEY, VIEW_LENGTH, VIEW_POINTER, VIEW_PREFIX_KEY, viewOf } from "../policy/work";
+import { nextValue, VALUE_EXACT_KEY, VALUE_LENGTH, VALUE_POINTER, VALUE_PREFIX_KEY, valueOf } from "../policy/work";
 
-/** Finds the keys that a filled slot holds and notes them in its view. */
+/** Finds the keys that the values of a filled slot hold and notes them. */
 export function resolveKeys(image: usize, slot: u32): void {
   const description = record(image, tags.SECTION_SLOTS, slot, tags.SLOT_STRIDE);
-  const view = viewOf(image, slot);
-  const value = load<usize>(view, VIEW_POINTER);
-  const length = load<usize>(view, VIEW_LENGTH);
-  store<i32>(view, findExact(image, description, value, length), VIEW_EXACT_KEY);
-  store<i32>(view, findPrefix(image, load<i32>(description, tags.SLOT_ROOT), value, length), VIEW_PREFIX_KEY);
+  const root = load<i32>(description, tags.SLOT_ROOT);
+  for (let value = valueOf(image, slot); value !== 0; value = nextValue(value)) {
+    const text = load<usize>(value, VALUE_POINTER);
+    const length = load<usize>(value, VALUE_LENGTH);
+    store<i32>(value, findExact(image, description, text, length), VALUE_EXACT_KEY);
+    store<i32>(value, findPrefix(image, root, text, length), VALUE_PREFIX_KEY);
+  }
 }
 
-/** Whether a slot's longest prefix is key or begins with key. */
-export function hasPrefix(image: usize, slot: u32, key: i32): bool {
+/** Whether a value's longest prefix is key or begins with key. */
+export function hasPrefix(image: usize, value: usize, key: i32): bool {
   const keys = section(image, tags.SECTION_KEYS);
-  let held = load<i32>(viewOf(image, slot), VIEW_PREFIX_KEY);
+  let held = load<i32>(value, VALUE_PREFIX_KEY);
   while (held > key) held = load<i32>(keys + held * tags.KEY_STRIDE, tags.KEY_PARENT);
   return held === key;
 }

@@ -1,24 +1,23 @@
 // Regular expressions: a literal prefix, an automaton, a literal suffix; time follows the value's length.
 import { record, section } from "../policy/image";
 import * as tags from "../policy/tags";
-import { VIEW_LENGTH, VIEW_POINTER, viewOf } from "../policy/work";
+import { VALUE_LENGTH, VALUE_POINTER } from "../policy/work";
 import { hasPrefix } from "./keys";
 
-/** Whether the whole value of a filled slot matches. */
-export function matchesRegex(image: usize, slot: u32, index: u32): bool {
+/** Whether the whole value matches. */
+export function matchesRegex(image: usize, value: usize, index: u32): bool {
   const regex = record(image, tags.SECTION_REGEXES, index, tags.REGEX_STRIDE);
   const prefix = load<i32>(regex, tags.REGEX_PREFIX_KEY);
-  if (prefix !== tags.NONE && !hasPrefix(image, slot, prefix)) return false;
-  const view = viewOf(image, slot);
-  const value = load<usize>(view, VIEW_POINTER);
-  const length = load<usize>(view, VIEW_LENGTH);
+  if (prefix !== tags.NONE && !hasPrefix(image, value, prefix)) return false;
+  const text = load<usize>(value, VALUE_POINTER);
+  const length = load<usize>(value, VALUE_LENGTH);
   const prefixLength = load<usize>(regex, tags.REGEX_PREFIX_LENGTH);
   const suffixLength = load<usize>(regex, tags.REGEX_SUFFIX_LENGTH);
   if (length < prefixLength || length - prefixLength < suffixLength) return false;
-  const end = value + length - suffixLength;
+  const end = text + length - suffixLength;
   const suffix = section(image, tags.SECTION_BYTES) + load<u32>(regex, tags.REGEX_SUFFIX);
   if (memory.compare(suffix, end, suffixLength) !== 0) return false;
-  return accepts(image, load<u32>(regex, tags.REGEX_DFA), value + prefixLength, end);
+  return accepts(image, load<u32>(regex, tags.REGEX_DFA), text + prefixLength, end);
 }
 
 function accepts(image: usize, index: u32, start: usize, end: usize): bool {

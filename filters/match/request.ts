@@ -1,18 +1,17 @@
 // What Envoy says of a request -> the slots of an image.
 import { scratch } from "../abi/memory";
 import * as tags from "../policy/tags";
-import { isPresent, setView, VIEW_POINTER, viewOf } from "../policy/work";
+import { addValue, isPresent } from "../policy/work";
 import { slotOfName } from "./keys";
 
 const COLON = 0x3a;
 const QUESTION_MARK = 0x3f;
 const AMPERSAND = 0x26;
 const EQUALS = 0x3d;
-const COMMA = 0x2c;
 
 /**
  * Fills the slots from all request headers: a count, then a name's and a value's length for each, then each name and
- * value, both followed by NUL.
+ * value, both followed by NUL. A header that comes several times has several values.
  */
 export function fillFromHeaders(image: usize, needs: u32, headers: usize): void {
   const count = load<u32>(headers);
@@ -24,10 +23,7 @@ export function fillFromHeaders(image: usize, needs: u32, headers: usize): void 
     if (load<u8>(at) === COLON) fillPseudoHeader(image, needs, at, nameLength, value, length);
     else {
       const slot = slotOfName(image, tags.HEADER_HEADER_NAMES, at, nameLength);
-      if (slot !== tags.NONE) {
-        if (!isPresent(image, slot)) setView(image, slot, value, length);
-        else if (load<usize>(viewOf(image, slot), VIEW_POINTER) < at) joinHeader(image, slot, headers, at, nameLength);
-      }
+      if (slot !== tags.NONE) addValue(image, slot, value, length);
     }
     at = value + length + 1;
   }
@@ -37,8 +33,8 @@ export function fillFromHeaders(image: usize, needs: u32, headers: usize): void 
 export function fillPath(image: usize, needs: u32, value: usize, length: usize): void {
   let end: usize = 0;
   while (end < length && load<u8>(value + end) !== QUESTION_MARK && load<u8>(value + end) !== 0x23) end++;
-  setView(image, tags.SLOT_PATH, value, end);
-  if (needs & tags.NEEDS_LOWER_PATH) setView(image, tags.SLOT_PATH_LOWER, lowerCase(value, end), end);
+  addValue(image, tags.SLOT_PATH, value, end);
+  if (needs & tags.NEEDS_LOWER_PATH) addValue(image, tags.SLOT_PATH_LOWER, lowerCase(value, end), end);
   if (needs & tags.NEEDS_QUERY && end < length && load<u8>(value + end) === QUESTION_MARK)
     fillQuery(image, value + end + 1, value + length);
 }
@@ -48,7 +44,7 @@ function fillPseudoHeader(image: usize, needs: u32, name: usize, nameLength: usi
   else if (nameLength === 10) {
     if (needs & tags.NEEDS_AUTHORITY) fillAuthority(image, value, length);
   } else if (nameLength === 7)
-    setView(image, load<u8>(name, 1) === 0x6d ? tags.SLOT_METHOD : tags.SLOT_SCHEME, value, length);
+    addValue(image, load<u8>(name, 1) === 0x6d ? tags.SLOT_METHOD : tags.SLOT_SCHEME, value, length);
 }
 
 /** Hosts know no case; a port or trailing dot that Envoy was not told to strip is no part of the name. */
@@ -58,7 +54,7 @@ function fillAuthority(image: usize, value: usize, length: usize): void {
   if (end === 0 || load<u8>(value + end - 1) !== COLON) end = length;
   else end--;
   if (end > 0 && load<u8>(value + end - 1) === 0x2e) end--;
-  setView(image, tags.SLOT_AUTHORITY, lowerCase(value, end), end);
+  addValue(image, tags.SLOT_AUTHORITY, lowerCase(value, end), end);
 }
 
 function isDigit(byte: u8): bool {
@@ -75,31 +71,10 @@ function fillQuery(image: usize, start: usize, end: usize): void {
     const slot = slotOfName(image, tags.HEADER_QUERY_NAMES, at, nameEnd - at);
     if (slot !== tags.NONE && !isPresent(image, slot)) {
       const value = min(nameEnd + 1, next);
-      setView(image, slot, value, next - value);
+      addValue(image, slot, value, next - value);
     }
     at = next;
   }
-}
-
-/** Gives a header that came several times all its values, joined by commas in scratch (which lies behind them): as Envoy's matcher has it. */
-function joinHeader(image: usize, slot: u32, headers: usize, name: usize, nameLength: usize): void {
-  const joined = scratch(0);
-  let end = joined;
-  const count = load<u32>(headers);
-  let at = headers + 4 + 8 * count;
-  for (let i: u32 = 0; i < count; i++) {
-    const otherLength = load<usize>(headers + 8 * i, 4);
-    const value = at + otherLength + 1;
-    const length = load<usize>(headers + 8 * i, 8);
-    if (otherLength === nameLength && memory.compare(at, name, nameLength) === 0) {
-      scratch(length + 1);
-      if (end !== joined) store<u8>(end++, COMMA);
-      memory.copy(end, value, length);
-      end += length;
-    }
-    at = value + length + 1;
-  }
-  setView(image, slot, joined, end - joined);
 }
 
 /** The bytes in lower case, ASCII letters only, in scratch. */

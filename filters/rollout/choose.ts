@@ -2,7 +2,7 @@
 import { record } from "../policy/image";
 import { murmur3 } from "../policy/murmur3";
 import * as tags from "../policy/tags";
-import { isPresent, VIEW_EXACT_KEY, viewOf } from "../policy/work";
+import { isPresent, nextValue, VALUE_EXACT_KEY, valueOf } from "../policy/work";
 import { scaled } from "./random";
 import { distanceOf } from "./rendezvous";
 import { findKey, keyLength, keyStart } from "./sticky-key";
@@ -52,12 +52,15 @@ export function chooseByRollout(
 function findOverride(image: usize, rollout: usize): i32 {
   const slot = load<i32>(rollout, tags.ROLLOUT_OVERRIDE_SLOT);
   if (slot === tags.NONE || !isPresent(image, slot)) return tags.NONE;
-  const key = load<i32>(viewOf(image, slot), VIEW_EXACT_KEY);
-  if (key === tags.NONE) return tags.NONE;
   const first = load<u32>(rollout, tags.ROLLOUT_OVERRIDES);
-  for (let i: u32 = 0, count = load<u32>(rollout, tags.ROLLOUT_OVERRIDE_COUNT); i < count; i++) {
-    const pin = record(image, tags.SECTION_OVERRIDES, first + i, tags.OVERRIDE_STRIDE);
-    if (load<i32>(pin, tags.OVERRIDE_KEY) === key) return load<i32>(pin, tags.OVERRIDE_DESTINATION);
+  const count = load<u32>(rollout, tags.ROLLOUT_OVERRIDE_COUNT);
+  for (let value = valueOf(image, slot); value !== 0; value = nextValue(value)) {
+    const key = load<i32>(value, VALUE_EXACT_KEY);
+    if (key === tags.NONE) continue;
+    for (let i: u32 = 0; i < count; i++) {
+      const pin = record(image, tags.SECTION_OVERRIDES, first + i, tags.OVERRIDE_STRIDE);
+      if (load<i32>(pin, tags.OVERRIDE_KEY) === key) return load<i32>(pin, tags.OVERRIDE_DESTINATION);
+    }
   }
   return tags.NONE;
 }

@@ -1,7 +1,7 @@
 // What keeps a user with one destination: the value of a header, query parameter or cookie, or the client's address.
 import { record } from "../policy/image";
 import * as tags from "../policy/tags";
-import { isPresent, VIEW_LENGTH, VIEW_POINTER, viewOf } from "../policy/work";
+import { isPresent, nextValue, VALUE_LENGTH, VALUE_POINTER, valueOf } from "../policy/work";
 
 const SEMICOLON = 0x3b;
 const SPACE = 0x20;
@@ -28,12 +28,12 @@ export function findKey(image: usize, rollout: usize, address: usize, addressLen
   if (kind === tags.STICKY_SOURCE_ADDRESS) return findAddress(address, addressLength);
   const slot = load<u32>(rollout, tags.ROLLOUT_KEY_SLOT);
   if (kind === tags.STICKY_NONE || !isPresent(image, slot)) return false;
-  const view = viewOf(image, slot);
-  start = load<usize>(view, VIEW_POINTER);
-  length = load<usize>(view, VIEW_LENGTH);
-  if (kind === tags.STICKY_SLOT) return true;
-  const name = record(image, tags.SECTION_BYTES, load<u32>(rollout, tags.ROLLOUT_COOKIE), 1);
-  return findCookie(start, start + length, name, load<u32>(rollout, tags.ROLLOUT_COOKIE_LENGTH));
+  for (let value = valueOf(image, slot); value !== 0; value = nextValue(value)) {
+    start = load<usize>(value, VALUE_POINTER);
+    length = load<usize>(value, VALUE_LENGTH);
+    if (kind === tags.STICKY_SLOT || findCookie(image, rollout, start, start + length)) return true;
+  }
+  return false;
 }
 
 /** The address without its port, which follows the last colon. */
@@ -45,8 +45,10 @@ function findAddress(address: usize, addressLength: usize): bool {
   return length > 0;
 }
 
-/** The first cookie of that name, without the spaces and quotes around its value. */
-function findCookie(at: usize, end: usize, name: usize, nameLength: usize): bool {
+/** The first cookie of the name that the rollout asks for, without the spaces and quotes around its value. */
+function findCookie(image: usize, rollout: usize, at: usize, end: usize): bool {
+  const name = record(image, tags.SECTION_BYTES, load<u32>(rollout, tags.ROLLOUT_COOKIE), 1);
+  const nameLength = load<usize>(rollout, tags.ROLLOUT_COOKIE_LENGTH);
   while (at < end) {
     let next = at;
     while (next < end && load<u8>(next) !== SEMICOLON) next++;

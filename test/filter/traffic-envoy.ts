@@ -92,8 +92,13 @@ function undecidedRoute(compiled: CompiledPolicy): object {
   };
 }
 
-function answer(body: string, status: number): object {
-  return { match: { prefix: "/" }, direct_response: { status, body: { inline_string: body } } };
+/** Says the route's id in its body, and in header x-route. */
+function answer(id: string, status: number): object {
+  return {
+    match: { prefix: "/" },
+    direct_response: { status, body: { inline_string: id } },
+    response_headers_to_add: [{ header: { key: "x-route", value: id } }],
+  };
 }
 
 function routeAction(route: object): object {

@@ -34,8 +34,8 @@ function allHold(match: HttpMatch, request: SeenRequest): boolean {
     (!match.scheme || stringMatches(match.scheme, request.scheme)) &&
     (!match.method || stringMatches(match.method, request.method)) &&
     (!match.authority || stringMatches(match.authority, request.authority, true)) &&
-    [...match.headers].every(([name, string]) => stringMatches(string, header(request, name))) &&
-    [...match.withoutHeaders].every(([name, string]) => !stringMatches(string, header(request, name))) &&
+    [...match.headers].every(([name, string]) => headerMatches(string, request, name)) &&
+    [...match.withoutHeaders].every(([name, string]) => !headerMatches(string, request, name)) &&
     [...match.queryParams].every(([name, string]) => stringMatches(string, parameter(query, name)))
   );
 }
@@ -55,9 +55,9 @@ function stringMatches(match: StringMatch, value: string | undefined, ignoreCase
   }
 }
 
-function header(request: SeenRequest, name: string): string | undefined {
-  const values = request.headers.filter(([other]) => other === name).map(([, value]) => value);
-  return values.length === 0 ? undefined : values.join(",");
+/** A header that comes several times matches with any of its values, as Envoy has it. */
+function headerMatches(string: StringMatch, request: SeenRequest, name: string): boolean {
+  return request.headers.some(([other, value]) => other === name && stringMatches(string, value));
 }
 
 function parameter(query: string | undefined, name: string): string | undefined {
