@@ -8,6 +8,7 @@ import { type ConfigSources, configPage, configTypes } from "./config.js";
 import { meshView } from "./mesh-view.js";
 import type { Metrics } from "./metrics.js";
 import { proxyViews } from "./proxies.js";
+import { QuestionFault } from "./question-fault.js";
 import { findTypeUrl } from "./type-names.js";
 
 /** What a path answers with: JSON, unless it is a TextAnswer. */
@@ -18,16 +19,6 @@ export class TextAnswer {
     readonly text: string,
     readonly contentType: string,
   ) {}
-}
-
-/** Thrown for a question that makes no sense; code is an HTTP status. */
-export class QuestionFault extends Error {
-  constructor(
-    readonly code: 400 | 404,
-    message: string,
-  ) {
-    super(message);
-  }
 }
 
 /** What translation depends on besides objects and proxies, so that others can do the same. */

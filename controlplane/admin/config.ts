@@ -3,6 +3,7 @@
 import { versionOf } from "../xds/difference.js";
 import type { Snapshot, TypeUrl } from "../xds/snapshot.js";
 import type { Standing } from "../xds/standing.js";
+import { QuestionFault } from "./question-fault.js";
 import { viewResource } from "./resource-view.js";
 import { shortType } from "./type-names.js";
 
@@ -57,12 +58,15 @@ export function configTypes(snapshot: Snapshot): ConfigType[] {
   }));
 }
 
-/** In the snapshot's order. A page is encoded when it is asked for, and nothing of it is kept. */
+/** In the snapshot's order. Throws a QuestionFault when what to go on from is gone. A page is encoded when it is asked for, and nothing of it is kept. */
 export function configPage(sources: ConfigSources, proxy: string, typeUrl: TypeUrl, request: PageRequest): ConfigPage {
   const resources = sources.snapshot(proxy)?.resources.get(typeUrl);
+  if (request.after !== undefined && !resources?.has(request.after)) {
+    throw new QuestionFault(400, "the configuration has changed, and the place to go on from is gone: begin again");
+  }
   const page: ConfigResource[] = [];
   let length = 0;
-  let isPast = request.after === undefined || !resources?.has(request.after);
+  let isPast = request.after === undefined;
   for (const [name, resource] of resources ?? []) {
     if (!isPast) {
       isPast = name === request.after;

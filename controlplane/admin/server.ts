@@ -2,7 +2,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { isIP } from "node:net";
 import { isLoopback, parseAddress } from "../xds/address.js";
-import { type Answer, type AnswerSources, adminAnswers, QuestionFault, TextAnswer } from "./answers.js";
+import { type Answer, type AnswerSources, adminAnswers, TextAnswer } from "./answers.js";
+import { QuestionFault } from "./question-fault.js";
 
 export interface AdminOptions extends AnswerSources {
   /** Serves addresses that other machines can reach, too. There is no authentication. */
