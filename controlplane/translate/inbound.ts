@@ -11,7 +11,7 @@ import type { ConnectionPoolSettings } from "../resources/destination-rule.js";
 import type { ServerTlsSettings } from "../resources/gateway.js";
 import type { IngressListener } from "../resources/sidecar.js";
 import { capturesIpv6 } from "./bind.js";
-import { clusterName, INBOUND_PASSTHROUGH_CLUSTER } from "./cluster-name.js";
+import { BLACK_HOLE_CLUSTER, clusterName, INBOUND_PASSTHROUGH_CLUSTER } from "./cluster-name.js";
 import { inboundCluster } from "./clusters.js";
 import type { Context } from "./context.js";
 import { downstreamTls } from "./downstream-tls.js";
@@ -144,7 +144,13 @@ function virtualInbound(ports: readonly InboundPort[], context: Context): EnvoyR
     port: VIRTUAL_INBOUND_PORT,
     bind: true,
     direction: TrafficDirection.INBOUND,
-    chains: ports.map((port) => inboundChain(port, port.port, context)),
+    chains: [
+      // Nothing may come back to where it was captured, again and again.
+      filterChain("blackhole", { destinationPort: VIRTUAL_INBOUND_PORT }, [
+        tcpProxy(BLACK_HOLE_CLUSTER, context.options),
+      ]),
+      ...ports.map((port) => inboundChain(port, port.port, context)),
+    ],
     defaultChain: filterChain("passthrough", undefined, [tcpProxy(INBOUND_PASSTHROUGH_CLUSTER, context.options)]),
     originalDestination: "read",
     alsoIpv6: capturesIpv6(context.proxy),

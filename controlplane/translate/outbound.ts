@@ -165,7 +165,12 @@ function virtualOutbound(context: Context): EnvoyResource {
     port: VIRTUAL_OUTBOUND_PORT,
     bind: true,
     direction: TrafficDirection.OUTBOUND,
-    chains: [],
+    chains: [
+      // Nothing may come back to where it was captured, again and again.
+      filterChain("blackhole", { destinationPort: VIRTUAL_OUTBOUND_PORT }, [
+        tcpProxy(BLACK_HOLE_CLUSTER, context.options),
+      ]),
+    ],
     defaultChain: unknownTraffic(context),
     originalDestination: "use",
     alsoIpv6: capturesIpv6(context.proxy),
