@@ -68,12 +68,19 @@ function isSecure({ server }: GatewayServer): boolean {
 /** A route configuration for the servers; hosts that no rule speaks of get 404 from Envoy itself. */
 export function gatewayRoutes(name: string, servers: readonly GatewayServer[], context: Context): EnvoyResource[] {
   const redirects = httpsRedirectHosts(servers, context);
+  const port = servers[0]?.server.port.number ?? 0;
   const serving = servers.filter(({ server }) => !server.tls?.httpsRedirect);
   const hosts = planGatewayHosts(serving, context)
     .filter(({ domain }) => !redirects.includes(domain))
     .map((plan) => encodedGatewayHost(name, plan, context));
-  const redirecting = redirects.map((host) => redirectingVirtualHost(`${host}:redirect`, [host]));
-  return routeConfiguration(name, hosts, redirecting, context.proxy.separateHosts);
+  // Under the names that they would have if they were served, so that one takes the other's place: Envoy refuses a
+  // configuration in which both are there for a moment.
+  const redirecting = redirects.map((host) => encodeHost(name, redirectingVirtualHost(hostName(host, port), [host])));
+  return routeConfiguration(name, [...hosts, ...redirecting], [], context.proxy.separateHosts);
+}
+
+function hostName(domain: string, port: number): string {
+  return `${domain}:${port}`;
 }
 
 /** One host of a route configuration, as it was before where nothing that it depends on changed. */
@@ -91,7 +98,10 @@ export function encodedGatewayHost(
     exact: () => [sites, ...virtualServices.flatMap((own) => ruleDependencies(own, context))],
   };
   return memo.of(`host ${name}/${domain}`, dependencies, () =>
-    encodeHost(name, decidedVirtualHost(`${domain}:${port}`, [domain], buildHostRules(governing, context), undefined)),
+    encodeHost(
+      name,
+      decidedVirtualHost(hostName(domain, port), [domain], buildHostRules(governing, context), undefined),
+    ),
   );
 }
 
