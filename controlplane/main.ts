@@ -1,8 +1,10 @@
 // Wires the arrow: sources -> resources -> mesh -> translate -> snapshots -> ADS, with the admin beside it.
 import { readFile } from "node:fs/promises";
-import { status } from "@grpc/grpc-js";
+import { createMetrics } from "./admin/metrics.js";
 import { createAdmin } from "./admin/server.js";
-import { parseNode } from "./proxy/proxy.js";
+import { createAdmission, type Refused } from "./identity/admission.js";
+import type { AdsSecurity } from "./identity/ads-security.js";
+import { TRUSTING } from "./identity/authenticate.js";
 import { Publisher } from "./publish/publisher.js";
 import { Revisions } from "./publish/revisions.js";
 import { Updates } from "./publish/updates.js";
@@ -26,9 +28,16 @@ export interface ControlPlaneOptions {
   readonly trafficFilter: string;
   /** See TranslateOptions. */
   readonly accessLog?: string;
+  /** How proxies are known; without it, over plaintext on loopback, all are believed. Closed with the control plane. */
+  readonly security?: AdsSecurity;
+  /** See AdminOptions. */
+  readonly allowRemoteAdmin?: boolean;
   readonly onEvent?: (event: AdsEvent) => void;
+  readonly onRefused?: (refused: Refused) => void;
   /** A fault of ours in what a proxy should get; it keeps what it has. */
   readonly onFault?: (proxy: string, error: unknown) => void;
+  /** A fault of ours in an answer of the admin's. */
+  readonly onAdminFault?: (path: string, error: unknown) => void;
   readonly onState?: (state: SourceState) => void;
 }
 
@@ -59,12 +68,22 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   );
   let current: SourceState | undefined;
   const violations = () => [...(current?.violations ?? []), ...publisher.mesh.violations];
+  const metrics = createMetrics({
+    resources: () => current?.resources.values() ?? [],
+    violations,
+    certificateExpiresAt: () => options.security?.tls?.expiresAt,
+  });
   const updates = new Updates(
     async (state, before) => {
-      const changed = await publisher.update(state);
+      await metrics.timeUpdate(async (touched) => {
+        await publisher.update(state, (proxy) => {
+          revisions.touched(proxy);
+          touched(proxy);
+        });
+      });
       current = state;
       const { mesh } = publisher;
-      revisions.published(before, state, changed, () => state.violations.length + mesh.violations.length);
+      revisions.published(before, state, () => state.violations.length + mesh.violations.length);
       options.onState?.(state);
     },
     (error) => options.onFault?.("every proxy", error),
@@ -73,25 +92,51 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const ads = createAdsServer({
     cache,
     synced: () => current !== undefined,
-    onConnect: async (node, peer) => {
-      const parsed = parseNode(node, peer.protocol);
-      if ("error" in parsed) return { error: { code: status.INVALID_ARGUMENT, message: parsed.error } };
-      revisions.connected(parsed.proxy.id);
-      await publisher.connect(parsed.proxy);
-      return { key: parsed.proxy.id };
-    },
+    onConnect: createAdmission({
+      ways: options.security?.ways ?? TRUSTING,
+      onAdmitted: async (proxy) => {
+        revisions.connected(proxy.id);
+        metrics.connecting(proxy.id);
+        await publisher.connect(proxy);
+      },
+      onRefused: (refused) => {
+        metrics.refused(refused.code);
+        options.onRefused?.(refused);
+      },
+    }),
     onDisconnect: (key) => {
       publisher.disconnect(key);
       revisions.disconnected(key);
+      metrics.disconnected(key);
     },
     onEvent: (event) => {
       if (event.type === "nack") revisions.rejected(event.key, event.typeUrl, event.error);
       if (event.type === "delivered") revisions.settled(event.key);
+      metrics.event(event);
       options.onEvent?.(event);
     },
+    ...(options.security?.tls ? { tls: options.security.tls } : {}),
   });
 
-  const admin = createAdmin({ publisher, revisions, violations, statuses: () => ads.status() });
+  options.security?.onTls((tls) => ads.replaceTls(tls));
+  const admin = createAdmin({
+    publisher,
+    revisions,
+    violations,
+    statuses: () => ads.status(),
+    config: {
+      snapshot: (proxy) => cache.get(proxy),
+      standing: (proxy, typeUrl, name, version) => ads.standing(proxy, typeUrl, name, version),
+    },
+    metrics,
+    settings: {
+      defaultNamespace: options.defaultNamespace,
+      rootNamespace: options.rootNamespace,
+      ...(options.accessLog === undefined ? {} : { accessLog: options.accessLog }),
+    },
+    allowRemote: options.allowRemoteAdmin ?? false,
+    onFault: (path, error) => options.onAdminFault?.(path, error),
+  });
   await updates.offer(await source.start((state) => void updates.offer(state)));
   const adsAddress = await ads.listen(options.ads);
   const adminAddress = await admin.listen(options.admin);
@@ -100,6 +145,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     admin: adminAddress,
     async close() {
       await source.close();
+      metrics.close();
+      options.security?.close();
       revisions.close();
       await Promise.all([ads.close(), admin.close()]);
     },

@@ -8,12 +8,15 @@ import { addStateMetrics, type StateSources } from "./state-metrics.js";
 import { shortType } from "./type-names.js";
 
 export interface Metrics {
-  /** Times the work that brings proxies' snapshots up to a new state of the sources. */
-  timeTranslation<T>(work: () => Promise<T>): Promise<T>;
-  /** A new state was read at a time of performance.now(); it changed something for these proxies. */
-  published(at: number, proxies: readonly string[]): void;
+  /**
+   * Times the work that brings all proxies' snapshots up to a new state of the sources. It says at once of each proxy for
+   * whom that changes something.
+   */
+  timeUpdate(work: (touched: (proxy: string) => void) => Promise<void>): Promise<void>;
   /** A proxy is being let in. */
   connecting(proxy: string): void;
+  /** Nothing more is on its way to a proxy. */
+  disconnected(proxy: string): void;
   /** A stream was not let in; the code is a gRPC status' name. */
   refused(code: string): void;
   event(event: AdsEvent): void;
@@ -55,22 +58,17 @@ export function createMetrics(sources: StateSources): Metrics {
   const deliveries = new Deliveries();
 
   return {
-    async timeTranslation(work) {
-      const stop = translation.startTimer();
-      try {
-        return await work();
-      } finally {
-        stop();
-      }
-    },
-    published(at, proxies) {
-      for (const proxy of proxies) deliveries.begin(proxy, "change", at);
+    async timeUpdate(work) {
+      const start = performance.now();
+      await work((proxy) => deliveries.begin(proxy, "change", start));
+      translation.observe((performance.now() - start) / 1000);
     },
     connecting: (proxy) => deliveries.begin(proxy, "connect", performance.now()),
+    disconnected: (proxy) => deliveries.drop(proxy),
     refused: (code) => refusals.inc({ code }),
     event(event) {
       countResponse(event);
-      if (countStream(event) === "last") deliveries.drop(event.key);
+      countStream(event);
       if (event.type !== "delivered") return;
       const ended = deliveries.end(event.key, performance.now());
       if (ended) delivery.observe({ cause: ended.cause }, ended.millis / 1000);
@@ -101,8 +99,7 @@ function addResponseMetrics(registry: Registry): (event: AdsEvent) => void {
   };
 }
 
-/** Counts a stream that comes or goes, and says when it was a proxy's last one. */
-function addStreamMetrics(registry: Registry): (event: AdsEvent) => "last" | undefined {
+function addStreamMetrics(registry: Registry): (event: AdsEvent) => void {
   const registers = [registry];
   const open = new Map<string, number>();
   const streams = new Gauge({ name: "headgate_ads_streams", help: "Streams that are open.", registers });
@@ -125,11 +122,10 @@ function addStreamMetrics(registry: Registry): (event: AdsEvent) => "last" | und
       streams.inc();
       open.set(key, (open.get(key) ?? 0) + 1);
     }
-    if (type !== "disconnect") return undefined;
+    if (type !== "disconnect") return;
     streams.dec();
     const left = (open.get(key) ?? 1) - 1;
     if (left > 0) open.set(key, left);
     else open.delete(key);
-    return left > 0 ? undefined : "last";
   };
 }

@@ -2,6 +2,7 @@
 import { Command, CommanderError, Option } from "commander";
 import { analyzeCommand } from "./analyze.js";
 import { type CommandDefinition, type CommandIo, exitCode, type OptionValues } from "./command.js";
+import { configCommand } from "./config.js";
 import { demoCommand } from "./demo.js";
 import { explainCommand } from "./explain.js";
 import { proxyCommand } from "./proxy.js";
@@ -16,6 +17,7 @@ const COMMANDS: readonly CommandDefinition[] = [
   validateCommand,
   analyzeCommand,
   statusCommand,
+  configCommand,
   explainCommand,
   testCommand,
   demoCommand,

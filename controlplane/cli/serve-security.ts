@@ -2,9 +2,9 @@
 import { resolve } from "node:path";
 import { type AdsSecurity, createAdsSecurity } from "../identity/ads-security.js";
 import { isTrustDomain } from "../identity/spiffe.js";
-import { isLoopback, parseAddress } from "../xds/address.js";
+import { isLoopback } from "../xds/address.js";
 import type { CommandOption, OptionValues } from "./command.js";
-import type { Read } from "./flag-values.js";
+import { type Read, readHostPort } from "./flag-values.js";
 
 export const SECURITY_OPTIONS: readonly CommandOption[] = [
   { flags: "--ads-cert <file>", summary: "serve ADS over TLS with this certificate chain (PEM, followed)" },
@@ -19,10 +19,10 @@ export const SECURITY_OPTIONS: readonly CommandOption[] = [
   },
 ];
 
-/** A line for the log about what is open to whom, where that deserves one. */
 export interface ServeSecurity {
   readonly ads: AdsSecurity;
   readonly allowRemoteAdmin: boolean;
+  /** What is open to whom, where that deserves a line in the log. */
   readonly warnings: readonly string[];
 }
 
@@ -35,7 +35,10 @@ export async function readServeSecurity(
   const file = (name: string) => (typeof options[name] === "string" ? resolve(cwd, options[name]) : undefined);
   const [certificate, key, clientCa, keys] = ["adsCert", "adsKey", "adsClientCa", "adsTokens"].map(file);
   const [ads, admin] = [String(options.ads), String(options.admin)];
-  const isRemote = (address: string) => !isLoopback(parseAddress(address).host);
+  const isRemote = (address: string) => {
+    const read = readHostPort("", address);
+    return "error" in read || !isLoopback(read.value.host);
+  };
   const allowRemoteAdmin = options.adminRemote === true;
   const fault = faultOf();
   if (fault) return { error: fault };

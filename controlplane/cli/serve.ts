@@ -1,11 +1,14 @@
 // `headgate serve`: the control plane.
 import { resolve } from "node:path";
 import { packagePath } from "../agent/package-root.js";
+import type { Refused } from "../identity/admission.js";
 import { startControlPlane } from "../main.js";
 import type { SourceState } from "../sources/source.js";
 import type { AdsEvent } from "../xds/events.js";
 import { type CommandDefinition, exitCode } from "./command.js";
 import { readHostPort } from "./flag-values.js";
+import { printable } from "./printable.js";
+import { readServeSecurity, SECURITY_OPTIONS } from "./serve-security.js";
 import { violationText } from "./violation-text.js";
 
 export const serveCommand: CommandDefinition = {
@@ -31,6 +34,7 @@ export const serveCommand: CommandDefinition = {
     { flags: "--access-log <path>", summary: "where proxies log each request, as /dev/stdout (default: nowhere)" },
     { flags: "--ads <host:port>", summary: "where to serve ADS; port 0: any", default: "127.0.0.1:15010" },
     { flags: "--admin <host:port>", summary: "where to serve the admin; port 0: any", default: "127.0.0.1:15014" },
+    ...SECURITY_OPTIONS,
   ],
 
   async run(_args, options, io) {
@@ -42,6 +46,12 @@ export const serveCommand: CommandDefinition = {
         return exitCode.usage;
       }
     }
+    const security = await readServeSecurity(options, io.cwd, log);
+    if ("error" in security) {
+      log(security.error);
+      return exitCode.usage;
+    }
+    for (const warning of security.value.warnings) log(`warning: ${warning}`);
     const directories = (options.config as readonly string[]).map((directory) => resolve(io.cwd, directory));
     try {
       const controlPlane = await startControlPlane({
@@ -52,7 +62,11 @@ export const serveCommand: CommandDefinition = {
         admin: String(options.admin),
         trafficFilter: packagePath("build", "traffic.wasm"),
         ...(typeof options.accessLog === "string" ? { accessLog: options.accessLog } : {}),
+        security: security.value.ads,
+        allowRemoteAdmin: security.value.allowRemoteAdmin,
+        onRefused: logRefusals(log),
         onFault: (proxy, error) => log(`cannot translate for ${proxy}, which keeps what it has: ${faultText(error)}`),
+        onAdminFault: (path, error) => log(`the admin failed on ${path}: ${faultText(error)}`),
         onState: logStates(log),
         onEvent: (event) => logEvent(event, log),
       });
@@ -83,9 +97,27 @@ function logStates(log: (line: string) => void): (state: SourceState) => void {
 }
 
 function logEvent(event: AdsEvent, log: (line: string) => void): void {
-  if (event.type === "connect") log(`${event.nodeId} connected from ${event.peer} (${event.protocol})`);
-  if (event.type === "disconnect") log(`${event.key} disconnected`);
-  if (event.type === "nack") log(`${event.key} rejected ${event.typeUrl}: ${event.error}`);
+  const say = (line: string) => log(printable(line));
+  if (event.type === "connect") say(`${event.nodeId} connected from ${event.peer} (${event.protocol})`);
+  if (event.type === "disconnect") say(`${event.key} disconnected`);
+  if (event.type === "fault") log(`failed on a stream of ${event.key || "nobody"}: ${faultText(event.error)}`);
+  if (event.type === "nack") say(`${event.key} rejected ${event.typeUrl}: ${event.error}`);
+}
+
+const REFUSALS_PER_SECOND = 10;
+
+/** Tells of some refusals, and of the number of the others: whoever knocks without end must not fill the log. */
+function logRefusals(log: (line: string) => void): (refused: Refused) => void {
+  let [second, told, untold] = [0, 0, 0];
+  return ({ peer, nodeId, code, message }) => {
+    const now = Math.floor(performance.now() / 1000);
+    if (now !== second) {
+      if (untold > 0) log(`refused ${untold} more`);
+      [second, told, untold] = [now, 0, 0];
+    }
+    if (++told > REFUSALS_PER_SECOND) untold++;
+    else log(printable(`refused ${nodeId} from ${peer}: ${code}, ${message}`));
+  };
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -16,7 +16,7 @@ export interface Refused {
 export interface AdmissionOptions {
   readonly ways: Ways;
   /** Called last, for a proxy that is let in. */
-  readonly onAdmitted: (proxy: Proxy) => void;
+  readonly onAdmitted: (proxy: Proxy) => Promise<void>;
   readonly onRefused: (refused: Refused) => void;
 }
 
@@ -38,7 +38,7 @@ export function createAdmission({ ways, onAdmitted, onRefused }: AdmissionOption
       ways,
     );
     if (refusal) return refuse(refusal.code, refusal.message);
-    onAdmitted(parsed.proxy);
+    await onAdmitted(parsed.proxy);
     return { key: parsed.proxy.id };
   };
 }

@@ -11,13 +11,16 @@ export interface Presented {
   readonly authorization: readonly string[];
 }
 
-/** The ways to prove an identity that are open; with neither, everyone is who they say they are. */
+/** The ways to prove an identity that are open; where none is, none is asked for. */
 export interface Ways {
   readonly trustDomain: string;
   readonly certificates: boolean;
   /** Asked anew for each client. */
   readonly tokens?: () => TokenVerifier;
 }
+
+/** Everyone is who they say they are. */
+export const TRUSTING: Ways = { trustDomain: "", certificates: false };
 
 export interface Refusal {
   readonly code: "UNAUTHENTICATED" | "PERMISSION_DENIED";

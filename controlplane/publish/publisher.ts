@@ -38,16 +38,20 @@ export class Publisher {
 
   /**
    * Takes over what changed and publishes to all proxies, in slices between which others get their turn. Resolves with
-   * the ids of those whose snapshot changed. One call at a time.
+   * the ids of those whose snapshot changed; each is told of at once, too, for it may have answered before the last is
+   * published to. One call at a time.
    */
-  async update({ resources, changed }: SourceState): Promise<string[]> {
+  async update({ resources, changed }: SourceState, onTouched: (proxy: string) => void = () => {}): Promise<string[]> {
     const mesh = changeMesh(this.#mesh, resources, changed);
     this.#mesh = mesh;
     const slice = new Slice();
     const touched: string[] = [];
     for (const proxy of [...this.#proxies.values()]) {
       await this.#prepare(mesh, proxy, slice);
-      if (this.#proxies.get(proxy.id) === proxy && this.#publish(proxy)) touched.push(proxy.id);
+      if (this.#proxies.get(proxy.id) === proxy && this.#publish(proxy)) {
+        touched.push(proxy.id);
+        onTouched(proxy.id);
+      }
       if (slice.isOver()) await slice.next();
     }
     this.#translator.sweep(mesh);
@@ -66,6 +70,11 @@ export class Publisher {
     // Its last stream may have ended meanwhile, and with it what was known of it.
     this.#proxies.set(proxy.id, proxy);
     this.#publish(proxy);
+  }
+
+  /** Publishes to every proxy again, as what the translation is told besides the mesh has changed. */
+  republish(): void {
+    for (const proxy of [...this.#proxies.values()]) this.#publish(proxy);
   }
 
   disconnect(id: string): void {

@@ -35,20 +35,21 @@ export class Revisions {
   /** The last revision that changed something for a proxy, while it is not acknowledged yet. */
   readonly #outstanding = new Map<string, number>();
   readonly #acknowledged = new Map<string, number>();
+  /** Those that acknowledged a state before it was published to the last of them. */
+  readonly #early = new Set<string>();
 
   get revision(): number {
     return this.#revision;
   }
 
-  /** A new state was published; `proxies` are those for whom it changed something. */
-  published(
-    before: SourceState | undefined,
-    state: SourceState,
-    proxies: readonly string[],
-    violations: () => number,
-  ): void {
+  /** The state that is being published, whose revision is the next one, changed something for the proxy. */
+  touched(proxy: string): void {
+    this.#outstanding.set(proxy, this.#revision + 1);
+  }
+
+  /** A new state was published to all proxies. */
+  published(before: SourceState | undefined, state: SourceState, violations: () => number): void {
     this.#revision++;
-    for (const proxy of proxies) this.#outstanding.set(proxy, this.#revision);
     // Faults between objects are only looked for when somebody wants to know.
     const event = {
       type: "change" as const,
@@ -58,6 +59,8 @@ export class Revisions {
       },
     };
     this.#add(event);
+    for (const proxy of this.#early) this.#add({ type: "acknowledged", proxy });
+    this.#early.clear();
   }
 
   /** A proxy connected and was published to. */
@@ -68,6 +71,7 @@ export class Revisions {
   disconnected(proxy: string): void {
     this.#outstanding.delete(proxy);
     this.#acknowledged.delete(proxy);
+    this.#early.delete(proxy);
   }
 
   /** All that was sent to the proxy is answered. */
@@ -76,7 +80,8 @@ export class Revisions {
     if (revision === undefined) return;
     this.#outstanding.delete(proxy);
     this.#acknowledged.set(proxy, revision);
-    this.#add({ type: "acknowledged", proxy });
+    if (revision > this.#revision) this.#early.add(proxy);
+    else this.#add({ type: "acknowledged", proxy });
   }
 
   rejected(proxy: string, typeUrl: string, error: string): void {
