@@ -43,10 +43,10 @@ export class Joining {
   add(piece: Piece): void {
     if ("outcome" in piece) this.whole = piece.outcome;
     else if ("objects" in piece) {
-      for (const object of piece.objects) {
-        deepFreeze(object.violations);
-        this.objects.push(object);
-      }
+      // The last one's lists may be still to come.
+      for (const object of piece.objects.slice(0, -1)) deepFreeze(object.content);
+      for (const object of piece.objects) deepFreeze(object.violations);
+      this.objects.push(...piece.objects);
     } else {
       const spec = this.objects.at(-1)?.content?.spec as unknown as Record<string, unknown[]>;
       for (const item of piece.items) spec[piece.list]?.push(deepFreeze(item));
