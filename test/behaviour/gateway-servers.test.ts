@@ -1,7 +1,7 @@
 // What Gateways listen on and for which hosts, field by field, on traffic through real gateways.
 import { once } from "node:events";
 import { connect } from "node:net";
-import { beforeAll, describe, expect, it } from "vitest";
+import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { freePort, loopbackAddress } from "../harness/addresses.js";
 import { startBackend } from "../harness/backend.js";
 import { ask } from "../harness/client.js";
@@ -29,6 +29,11 @@ beforeAll(async () => {
     mesh.startProxy({ name: "other", role: "router", labels: { app: "gw", zone: "two" } }),
     mesh.startProxy({ name: "in", namespace: "ingress", role: "router", labels: { app: "ingress" } }),
   ]);
+});
+
+/** A rejection would leave a proxy with what it had, which may pass for the right thing. */
+afterEach(async () => {
+  for (const { name, state } of await mesh.proxies()) expect(`${name}: ${state}`).toBe(`${name}: synced`);
 });
 
 interface GatewayYaml {

@@ -5,7 +5,7 @@ import { connect as connectHttp2 } from "node:http2";
 import { Agent } from "node:https";
 import { dirname, join } from "node:path";
 import { type ConnectionOptions, connect, type TLSSocket } from "node:tls";
-import { beforeAll, describe, expect, it } from "vitest";
+import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { startBackend } from "../harness/backend.js";
 import { type Authority, certificateFiles, createAuthority, type KeyedCertificate } from "../harness/certificates.js";
 import { ask } from "../harness/client.js";
@@ -48,6 +48,11 @@ beforeAll(async () => {
       TLS_SERVER_ROOT_CERT: files.authority,
     },
   });
+});
+
+/** A rejection would leave a proxy with what it had, which may pass for the right thing. */
+afterEach(async () => {
+  for (const { name, state } of await mesh.proxies()) expect(`${name}: ${state}`).toBe(`${name}: synced`);
 });
 
 function services(raw: number, behind: number): string {

@@ -168,4 +168,14 @@ describe("a fault", () => {
     await apply("    fault: {delay: {fixedDelay: 1h, percentage: {value: 0}}}\n");
     expect(await tries()).toEqual([200, 1]);
   });
+
+  it("takes the deprecated percent of a delay", async () => {
+    covers("VirtualService", "http[].fault.delay.percent");
+    await apply("    fault: {delay: {fixedDelay: 1h, percent: 0}}\n");
+    expect(await tries()).toEqual([200, 1]);
+    await apply("    fault: {delay: {fixedDelay: 300ms, percent: 100}}\n");
+    const started = performance.now();
+    expect(await tries()).toEqual([200, 1]);
+    expect(performance.now() - started).toBeGreaterThan(295);
+  });
 });

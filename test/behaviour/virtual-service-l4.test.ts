@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
-import { beforeAll, describe, expect, it } from "vitest";
+import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { createAuthority } from "../harness/certificates.js";
 import { covers } from "../harness/covers.js";
 import { startTestMesh, type TestMesh, type TestProxy } from "../harness/mesh.js";
@@ -36,6 +36,11 @@ beforeAll(async () => {
     mesh.startProxy({ name: "elsewhere", namespace: "elsewhere" }),
     mesh.startProxy({ name: "gw", role: "router", labels: { app: "gw" } }),
   ]);
+});
+
+/** A rejection would leave a proxy with what it had, which may pass for the right thing. */
+afterEach(async () => {
+  for (const { name, state } of await mesh.proxies()) expect(`${name}: ${state}`).toBe(`${name}: synced`);
 });
 
 const GATEWAY = `apiVersion: networking.istio.io/v1
@@ -113,7 +118,8 @@ function tls(servername: string, proxy = sidecar): Promise<string> {
 async function tally(count: number, open: () => Promise<string>): Promise<Record<string, number>> {
   const found: Record<string, number> = {};
   for (let left = count; left > 0; left -= 20) {
-    for (const name of await Promise.all(Array.from({ length: 20 }, () => open()))) found[name] = (found[name] ?? 0) + 1;
+    for (const name of await Promise.all(Array.from({ length: 20 }, () => open())))
+      found[name] = (found[name] ?? 0) + 1;
   }
   return found;
 }

@@ -208,14 +208,32 @@ describe("header operations", () => {
 });
 
 describe("a mirror", () => {
+  const twoPorts = (admin: number, metrics: number) => `apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: ports}
+spec:
+  hosts: [ports.example.com]
+  location: MESH_INTERNAL
+  resolution: STATIC
+  ports: [{number: 9100, name: http-admin, protocol: HTTP}, {number: 9200, name: http-metrics, protocol: HTTP}]
+  endpoints: [{address: 127.0.0.1, ports: {http-admin: ${admin}, http-metrics: ${metrics}}}]
+`;
+
   it("gets a copy of each request, whatever it answers", async () => {
     covers("VirtualService", "http[].mirror", "http[].mirror.host", "http[].mirror.subset");
+    covers("VirtualService", "http[].mirror.port", "http[].mirror.port.number");
     v2.behave(() => ({ status: 500 }));
     await apply(`  - route: ${TO_V1}\n    mirror: {host: reviews, subset: v2}\n`);
     const { status, body } = await call("/mirrored?x=1");
     expect([status, JSON.parse(body).backend]).toEqual([200, "v1"]);
     const copy = await eventually("the copy comes", () => v2.requests[0]);
     expect([copy.path, copy.headers.host]).toEqual(["/mirrored?x=1", host]);
+    const [admin, metrics] = [await startBackend(scope, "admin"), await startBackend(scope, "metrics")];
+    await mesh.apply("ports.yaml", twoPorts(admin.port, metrics.port));
+    await apply(`  - route: ${TO_V1}\n    mirror: {host: ports.example.com, port: {number: 9200}}\n`);
+    await call("/to-a-port");
+    await eventually("the copy comes to its port", () => metrics.requests.length === 1);
+    expect(admin.requests).toEqual([]);
   });
 
   it("gets the share that its percentage says", async () => {
@@ -227,6 +245,18 @@ describe("a mirror", () => {
     await eventually("copies under way arrive", async () => (await sent()) >= before);
     // Six standard deviations of a binomial of 800 at 0.25.
     expect(Math.abs(v2.requests.length - 200)).toBeLessThan(74);
+  });
+
+  it("takes the deprecated mirrorPercent", async () => {
+    covers("VirtualService", "http[].mirrorPercent");
+    const third = await startBackend(scope, "counted");
+    await mesh.apply("counted.yaml", httpService("counted", { v1: third }));
+    await apply(`  - route: ${TO_V1}\n    mirror: {host: counted}\n    mirrorPercent: 0\n`);
+    for (let i = 0; i < 5; i++) await call();
+    await apply(`  - route: ${TO_V1}\n    mirror: {host: counted}\n    mirrorPercent: 100\n`);
+    for (let i = 0; i < 5; i++) await call("/all");
+    await eventually("the copies come", () => third.requests.length === 5);
+    expect(third.requests.map(({ path }) => path)).toEqual(Array(5).fill("/all"));
   });
 
   it("can be one of several, each with a percentage of its own", async () => {
@@ -292,6 +322,14 @@ describe("a corsPolicy", () => {
     ]);
     const foreign = await call("/", { origin: "https://e.com" });
     expect([foreign.status, foreign.headers["access-control-allow-origin"]]).toEqual([200, undefined]);
+  });
+
+  it("takes the deprecated allowOrigin, which names origins in whole", async () => {
+    covers("VirtualService", "http[].corsPolicy.allowOrigin");
+    await apply(`  - route: ${TO_V1}\n    corsPolicy: {allowOrigin: ["https://a.com"], allowMethods: [PUT]}\n`);
+    const origins = ["https://a.com", "https://a.com.evil"];
+    const allowed = await Promise.all(origins.map(preflight));
+    expect(allowed.map(({ headers }) => headers["access-control-allow-origin"])).toEqual(["https://a.com", undefined]);
   });
 
   it("passes preflight requests of other origins on, unless unmatchedPreflights says not to", async () => {
