@@ -1,8 +1,13 @@
 // What translation depends on besides the mesh and the proxy. Arguments, never the environment.
+import type { Proxy } from "../proxy/proxy.js";
 
 export interface TranslateOptions {
   /** The traffic filter's module; its version is a hash of its bytes. */
-  readonly trafficFilter: { readonly wasm: Uint8Array };
+  readonly trafficFilter: {
+    readonly wasm: Uint8Array;
+    /** Another version of it for some proxies; undefined means the module above. */
+    readonly moduleFor?: (proxy: Proxy) => Uint8Array | undefined;
+  };
   /** Where proxies log each request and connection, such as /dev/stdout; undefined means nowhere. */
   readonly accessLog?: string;
 }

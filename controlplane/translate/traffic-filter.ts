@@ -6,8 +6,17 @@ import { FailurePolicy } from "../gen/envoy/extensions/wasm/v3/wasm_pb.js";
 import { FILTER_NAME } from "../policy/compile.js";
 import { type EnvoyResource, encodeResource, pack } from "./resource.js";
 
-/** The module travels inside; vm_id stays the same whatever the policy, so the VM lives on through policy changes. */
+const encoded = new WeakMap<Uint8Array, EnvoyResource>();
+
+/** Encoded once for each module, whoever gets it. */
 export function trafficFilterConfig(wasm: Uint8Array): EnvoyResource {
+  const resource = encoded.get(wasm) ?? encode(wasm);
+  encoded.set(wasm, resource);
+  return resource;
+}
+
+/** The module travels inside; vm_id stays the same whatever the policy, so the VM lives on through policy changes. */
+function encode(wasm: Uint8Array): EnvoyResource {
   const config = create(WasmSchema, {
     config: {
       name: FILTER_NAME,

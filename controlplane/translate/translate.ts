@@ -46,7 +46,7 @@ export class Translator {
   translate(mesh: Mesh, proxy: Proxy): Translation {
     const context = createContext(mesh, proxy, this.#options, this.#view(mesh, proxy).memo);
     const shared = context.memo.of("shared", { cheap: [mesh] }, () => sharedResources(context));
-    return { shared, own: ownResources(context) };
+    return { shared, own: [...ownResources(context), this.#trafficFilter(proxy)] };
   }
 
   /**
@@ -66,6 +66,12 @@ export class Translator {
       if (view.mesh === mesh) view.memo.sweep();
       else this.#views.delete(key);
     }
+  }
+
+  /** Beside the shared resources: proxies of one view may have several versions of it, and share all else. */
+  #trafficFilter(proxy: Proxy): EnvoyResource {
+    const { wasm, moduleFor } = this.#options.trafficFilter;
+    return trafficFilterConfig(moduleFor?.(proxy) ?? wasm);
   }
 
   #view(mesh: Mesh, proxy: Proxy): View {
@@ -113,7 +119,7 @@ function* hostsToEncode(context: Context): Generator<() => void> {
   }
 }
 
-/** What proxies of one view have in common: clusters, endpoints, routes, secrets, and the filter. */
+/** What proxies of one view have in common: clusters, endpoints, routes and secrets. */
 function sharedResources(context: Context): Translation["shared"] {
   return new Map([...clusterResources(context), ...routeResources(context), ...otherResources(context)]);
 }
@@ -159,15 +165,13 @@ function routeResources(context: Context): ByType {
 }
 
 function otherResources(context: Context): ByType {
-  const { memo, mesh, options, proxy } = context;
+  const { memo, mesh, proxy } = context;
   const services = reachableServices(context);
-  const { wasm } = options.trafficFilter;
-  const dependencies = { cheap: [services, mesh.destinationRules, mesh.secrets, mesh.gateways, wasm] };
+  const dependencies = { cheap: [services, mesh.destinationRules, mesh.secrets, mesh.gateways] };
   return memo.of("others", dependencies, (before: ByType | undefined) => {
     const credentials = services.flatMap((service) => serviceCredentials(service, context));
     if (proxy.role === "router") credentials.push(...gatewayCredentials(context));
-    const filter = memo.of("filter", { cheap: [wasm] }, () => trafficFilterConfig(wasm));
-    return groupByType([...secretResources(credentials, context), filter], before);
+    return groupByType(secretResources(credentials, context), before);
   });
 }
 

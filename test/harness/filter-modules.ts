@@ -41,12 +41,12 @@ export function proxy_on_request_headers(context: u32, count: u32, end: u32): u3
 
 /** Compiles AssemblyScript that has the traffic filter as `traffic`, and exports its other callbacks beside its own. */
 export async function compileFilter(source: string): Promise<Buffer> {
-  const text = `import * as traffic from "../../../filters/traffic";
-import * as host from "../../../filters/abi/host";
+  const text = `import * as traffic from "FILTERS/traffic";
+import * as host from "FILTERS/abi/host";
 export { proxy_abi_version_0_2_1, proxy_on_memory_allocate, proxy_on_vm_start, proxy_on_configure, proxy_on_tick }
-  from "../../../filters/traffic";
+  from "FILTERS/traffic";
 ${source}
-`;
+`.replaceAll("FILTERS/", "../../../filters/");
   const hash = createHash("sha256").update(text).update(trafficModule()).digest("hex").slice(0, 16);
   const folder = join(process.cwd(), "build", "test-modules");
   const built = join(folder, `${hash}.wasm`);

@@ -1,0 +1,148 @@
+// `headgate filter use|status|rollback|history`: which proxies run which version.
+import { FILTER_NAME } from "../policy/compile.js";
+import { FilterRegistry, parseReference } from "../registry/registry.js";
+import { counts, type RolloutPlan } from "../rollout/plan.js";
+import { RolloutStore } from "../rollout/store.js";
+import type { FilterView } from "../rollout/view.js";
+import { readAdmin } from "./admin-client.js";
+import { type CommandDefinition, exitCode, type OptionValues } from "./command.js";
+import {
+  actor,
+  BY_OPTION,
+  FILTERS_OPTION,
+  filtersDirectory,
+  OUTPUT_OPTION,
+  tellFault,
+  tellUsage,
+} from "./filter-options.js";
+import { type Read, readDuration, readPairs } from "./flag-values.js";
+import { progressText, rolloutText } from "./rollout-text.js";
+import { table } from "./table.js";
+
+export const filterUseCommand: CommandDefinition = {
+  name: "filter use",
+  summary: "roll a version out over the proxies, step by step while it does well",
+  description:
+    "The control plane that follows the registry does the work, and takes the version back by itself when a proxy\n" +
+    "rejects it, its VM fails, its Envoy falls silent or restarts, or more requests fail or are slow than elsewhere.\n\n" +
+    "Example:\n  headgate filter use headgate.traffic@1.2.0 --step 10%,50%,100% --hold 30s",
+  arguments: [{ name: "filter@version", summary: "as in headgate.traffic@1.2.0", required: true }],
+  options: [
+    { flags: "--proxies <k=v,...>", summary: "only proxies with these labels" },
+    { flags: "--canary <percent>", summary: "the first step" },
+    { flags: "--step <percent,...>", summary: "the steps; the last is 100% (default: 10%,50%,100%)" },
+    { flags: "--hold <duration>", summary: "how long each step must do well", default: "30s" },
+    BY_OPTION,
+    FILTERS_OPTION,
+  ],
+
+  async run([text = ""], options, io) {
+    const parsed = parseReference(text);
+    if ("fault" in parsed) return tellFault(this.name, parsed.fault, io);
+    const { name, version } = parsed.value;
+    if (name !== FILTER_NAME)
+      return tellUsage(this.name, `only ${FILTER_NAME} can be rolled out so far, not ${name}`, io);
+    const directory = filtersDirectory(options, io);
+    const shown = await new FilterRegistry(directory).show(name, version);
+    if ("fault" in shown) return tellFault(this.name, shown.fault, io);
+    const settings = readSettings(options);
+    if ("error" in settings) return tellUsage(this.name, settings.error, io);
+    const store = new RolloutStore(directory);
+    const active = (await store.list()).find((rollout) => counts(rollout) && rollout.state?.phase !== "completed");
+    if (active) {
+      const message = `${rolloutText(active)}; let it end, or take it back with headgate filter rollback`;
+      return tellFault(this.name, { code: "filter-in-use", message }, io);
+    }
+    const at = new Date().toISOString();
+    const plan = await store.create({ filter: name, version, ...settings.value, at, by: actor(options, io) });
+    const steps = plan.steps.map((step) => `${100 * step}%`).join(", ");
+    io.stdout.write(`rollout ${plan.id} of ${text}: ${steps}, each for ${plan.holdMillis / 1000} s\n`);
+    return exitCode.ok;
+  },
+};
+
+export const filterStatusCommand: CommandDefinition = {
+  name: "filter status",
+  summary: "show which version each proxy runs, and how far the rollout is",
+  options: [
+    { flags: "--admin <host:port>", summary: "the control plane's admin", default: "127.0.0.1:15014" },
+    OUTPUT_OPTION,
+  ],
+
+  async run(_args, options, io) {
+    const read = await readAdmin(String(options.admin), "/filters");
+    if ("error" in read) {
+      io.stderr.write(`headgate filter status: ${read.error}\n`);
+      return exitCode.unavailable;
+    }
+    if (options.output === "json") {
+      io.stdout.write(`${JSON.stringify(read.value, null, 2)}\n`);
+      return exitCode.ok;
+    }
+    const { proxies, rollouts } = read.value as FilterView;
+    const [newest] = rollouts;
+    if (newest) io.stdout.write(`${rolloutText(newest)}\n`);
+    io.stdout.write(
+      table(
+        ["PROXY", "RUNS", "SHOULD RUN"],
+        proxies.map(({ id, running, assigned }) => [id, running, assigned]),
+      ),
+    );
+    return exitCode.ok;
+  },
+};
+
+export const filterRollbackCommand: CommandDefinition = {
+  name: "filter rollback",
+  summary: "take back the newest rollout, under way or completed",
+  options: [BY_OPTION, FILTERS_OPTION],
+
+  async run(_args, options, io) {
+    const store = new RolloutStore(filtersDirectory(options, io));
+    const newest = (await store.list()).findLast(counts);
+    if (!newest) return tellUsage(this.name, "there is no rollout to take back", io);
+    await store.requestRollback(newest.plan.id, actor(options, io));
+    io.stdout.write(`rollout ${newest.plan.id} of ${newest.plan.filter}@${newest.plan.version} goes back\n`);
+    return exitCode.ok;
+  },
+};
+
+export const filterHistoryCommand: CommandDefinition = {
+  name: "filter history",
+  summary: "list the rollouts, the newest first, and what became of them",
+  options: [FILTERS_OPTION, OUTPUT_OPTION],
+
+  async run(_args, options, io) {
+    const rollouts = (await new RolloutStore(filtersDirectory(options, io)).list()).toReversed();
+    if (options.output === "json") io.stdout.write(`${JSON.stringify(rollouts, null, 2)}\n`);
+    else
+      io.stdout.write(
+        table(
+          ["ROLLOUT", "VERSION", "ASKED FOR", "BY", "STATE"],
+          rollouts.map((rollout) => {
+            const { id, filter, version, at, by } = rollout.plan;
+            return [id, `${filter}@${version}`, at, by, progressText(rollout)];
+          }),
+        ),
+      );
+    return exitCode.ok;
+  },
+};
+
+type Settings = Pick<RolloutPlan, "selector" | "steps" | "holdMillis">;
+
+function readSettings(options: OptionValues): Read<Settings> {
+  const selector = readPairs("--proxies", String(options.proxies ?? ""));
+  if ("error" in selector) return selector;
+  const hold = readDuration("--hold", String(options.hold));
+  if ("error" in hold) return hold;
+  const canary = options.canary === undefined ? [] : [String(options.canary)];
+  const given = options.step === undefined ? (canary.length > 0 ? "100%" : "10%,50%,100%") : String(options.step);
+  const steps = [...canary, ...given.split(",")].map(
+    (text) => Number(/^(\d+(?:\.\d+)?)%?$/.exec(text.trim())?.[1]) / 100,
+  );
+  if (steps.at(-1) !== 1) steps.push(1);
+  const grows = steps.every((step, i) => step > (steps[i - 1] ?? 0) && step <= 1);
+  if (!grows) return { error: "the steps must be percentages that grow up to 100%, as in --step 10%,50%,100%" };
+  return { value: { selector: selector.value, steps, holdMillis: hold.value } };
+}

@@ -1,0 +1,170 @@
+// `headgate filter push|list|show|diff|remove`: the registry's versions.
+import { readFile } from "node:fs/promises";
+import { resolve } from "node:path";
+import { BUILT_IN, FilterRegistry, type FilterVersion, parseReference } from "../registry/registry.js";
+import { RolloutStore, versionsInUse } from "../rollout/store.js";
+import {
+  type CommandArgument,
+  type CommandDefinition,
+  type CommandIo,
+  exitCode,
+  type OptionValues,
+} from "./command.js";
+import {
+  actor,
+  BY_OPTION,
+  FILTERS_OPTION,
+  filtersDirectory,
+  OUTPUT_OPTION,
+  tellFault,
+  tellUsage,
+} from "./filter-options.js";
+import { readCount } from "./flag-values.js";
+import { table } from "./table.js";
+
+const reference = (name: string): CommandArgument => ({
+  name,
+  summary: "as in headgate.traffic@1.2.0",
+  required: true,
+});
+
+export const filterPushCommand: CommandDefinition = {
+  name: "filter push",
+  summary: "check a filter's module and add it to the registry as a version that never changes",
+  description:
+    "The module is compiled, its imports are held against what Envoy offers, and it is started and given a request in\n" +
+    "a sandbox with limits of time and memory. A JSON schema of its configuration may lie beside it as\n" +
+    "FILE.schema.json, or in the module's custom section headgate.configuration-schema.\n\n" +
+    "Example:\n  headgate filter push headgate.traffic build/traffic.wasm --version 1.2.0",
+  arguments: [
+    { name: "name", summary: "the filter's name", required: true },
+    { name: "file", summary: "the Wasm module", required: true },
+  ],
+  options: [
+    { flags: "--version <version>", summary: "the version's name, as 1.2.0", required: true },
+    { flags: "--configuration <file>", summary: "what the filter is started with for the check" },
+    { flags: "--keep <n>", summary: "remove the oldest versions beyond so many that nothing uses", default: "20" },
+    BY_OPTION,
+    FILTERS_OPTION,
+  ],
+
+  async run([name = "", file = ""], options, io) {
+    const keep = readCount("--keep", String(options.keep), 1);
+    if ("error" in keep) return tellUsage(this.name, keep.error, io);
+    const path = resolve(io.cwd, file);
+    const read = (from: string) => readFile(from).catch(() => undefined);
+    const wasm = await read(path);
+    if (!wasm) return tellUsage(this.name, `${file} cannot be read`, io);
+    const schema = await read(path.replace(/(\.wasm)?$/, ".schema.json"));
+    const configured = typeof options.configuration === "string" ? resolve(io.cwd, options.configuration) : undefined;
+    const configuration = configured === undefined ? undefined : await read(configured);
+    if (configured !== undefined && !configuration)
+      return tellUsage(this.name, `${options.configuration} cannot be read`, io);
+    const directory = filtersDirectory(options, io);
+    const registry = new FilterRegistry(directory);
+    const version = String(options.version);
+    const pushed = await registry.push({
+      name,
+      version,
+      by: actor(options, io),
+      wasm,
+      ...(schema ? { schema: schema.toString("utf8") } : {}),
+      ...(configuration ? { configuration: configuration.toString("utf8") } : {}),
+    });
+    if ("fault" in pushed) return tellFault(this.name, pushed.fault, io);
+    io.stdout.write(`${name}@${version} added: ${pushed.value.size} bytes, sha256 ${pushed.value.sha256}\n`);
+    const inUse = versionsInUse(await new RolloutStore(directory).list(), name).add(version);
+    for (const gone of await registry.collect(name, keep.value, inUse)) io.stdout.write(`${name}@${gone} removed\n`);
+    return exitCode.ok;
+  },
+};
+
+export const filterListCommand: CommandDefinition = {
+  name: "filter list",
+  summary: "list the versions of all filters",
+  options: [FILTERS_OPTION, OUTPUT_OPTION],
+
+  async run(_args, options, io) {
+    const versions = await new FilterRegistry(filtersDirectory(options, io)).list();
+    if (options.output === "json") io.stdout.write(`${JSON.stringify(versions, null, 2)}\n`);
+    else
+      io.stdout.write(
+        table(
+          ["FILTER", "VERSION", "BYTES", "ABI", "SHA256", "ADDED", "BY"],
+          versions.map(({ name, version, size, abi, sha256, addedAt, addedBy }) => [
+            ...[name, version, String(size), abi, sha256.slice(0, 12), addedAt, addedBy],
+          ]),
+        ),
+      );
+    return exitCode.ok;
+  },
+};
+
+export const filterShowCommand: CommandDefinition = {
+  name: "filter show",
+  summary: "show all that is known of a version, as JSON",
+  arguments: [reference("filter@version")],
+  options: [FILTERS_OPTION],
+
+  async run([text = ""], options, io) {
+    const found = await find(text, options, io);
+    if ("fault" in found) return tellFault(this.name, found.fault, io);
+    io.stdout.write(`${JSON.stringify(found.value, null, 2)}\n`);
+    return exitCode.ok;
+  },
+};
+
+export const filterDiffCommand: CommandDefinition = {
+  name: "filter diff",
+  summary: "show in what two versions differ",
+  arguments: [reference("one"), reference("other")],
+  options: [FILTERS_OPTION],
+
+  async run([one = "", other = ""], options, io) {
+    const [left, right] = [await find(one, options, io), await find(other, options, io)];
+    for (const found of [left, right]) if ("fault" in found) return tellFault(this.name, found.fault, io);
+    if ("fault" in left || "fault" in right) return exitCode.violations;
+    const rows = differences(left.value, right.value);
+    io.stdout.write(rows.length === 0 ? "nothing\n" : table(["", one, other], rows));
+    return exitCode.ok;
+  },
+};
+
+export const filterRemoveCommand: CommandDefinition = {
+  name: "filter remove",
+  summary: "remove a version that no proxy has or could go back to",
+  arguments: [reference("filter@version")],
+  options: [FILTERS_OPTION],
+
+  async run([text = ""], options, io) {
+    const parsed = parseReference(text);
+    if ("fault" in parsed) return tellFault(this.name, parsed.fault, io);
+    const { name, version } = parsed.value;
+    const directory = filtersDirectory(options, io);
+    if (versionsInUse(await new RolloutStore(directory).list(), name).has(version)) {
+      const message = `a rollout names ${text}: roll that back, or use other versions first`;
+      return tellFault(this.name, { code: "filter-in-use", message }, io);
+    }
+    const removed = await new FilterRegistry(directory).remove(name, version);
+    if ("fault" in removed) return tellFault(this.name, removed.fault, io);
+    io.stdout.write(`${text} removed\n`);
+    return exitCode.ok;
+  },
+};
+
+async function find(text: string, options: OptionValues, io: CommandIo) {
+  const parsed = parseReference(text);
+  if ("fault" in parsed) return parsed;
+  const { name, version } = parsed.value;
+  if (version === BUILT_IN)
+    return { fault: { code: "filter-not-found" as const, message: `${BUILT_IN} is not kept in the registry` } };
+  return new FilterRegistry(filtersDirectory(options, io)).show(name, version);
+}
+
+function differences(one: FilterVersion, other: FilterVersion): string[][] {
+  const text = (value: unknown) => (typeof value === "object" ? JSON.stringify(value) : String(value ?? "-"));
+  const keys = ["sha256", "size", "abi", "memoryBytes", "configurationSchema", "addedAt", "addedBy"] as const;
+  return keys
+    .filter((key) => text(one[key]) !== text(other[key]))
+    .map((key) => [key, text(one[key]), text(other[key])]);
+}

@@ -1,0 +1,113 @@
+// What Envoys say of themselves, kept for as long as a gate may look back.
+import type { MetricsMessage } from "./metrics-stream.js";
+
+/** Counts since the proxy was first heard of, or between two times. */
+export interface Figures {
+  readonly requests: number;
+  /** Answered with 5xx. */
+  readonly errors: number;
+  /** Times that the traffic filter's VM failed, was loaded anew, or was passed over because it had failed. */
+  readonly failures: number;
+  /** By upper bound in milliseconds, how many requests took at most so long. */
+  readonly durations: ReadonlyMap<number, number>;
+}
+
+interface Sample extends Figures {
+  readonly at: number;
+}
+
+interface Observed {
+  readonly values: Map<string, number>;
+  readonly durations: Map<number, number>;
+  readonly samples: Sample[];
+  /** When its Envoy was last seen to have started anew. */
+  restartedAt: number;
+}
+
+/** Milliseconds. */
+const LOOK_BACK = 120_000;
+const SPACING = 200;
+const UPTIME = "server.uptime";
+const COUNTER = /^http\.(?!admin\.).+\.downstream_rq_(completed|5xx)$/;
+const DURATION = /^http\.(?!admin\.).+\.downstream_rq_time$/;
+const FAILURE = /^wasm\.headgate\.traffic\.vm_reload_(backoff|failure|success)$/;
+
+/** Whether a statistic is looked at here. */
+export function isObserved(name: string): boolean {
+  return name === UPTIME || COUNTER.test(name) || DURATION.test(name) || FAILURE.test(name);
+}
+
+export class Observations {
+  readonly #proxies = new Map<string, Observed>();
+
+  /** now: milliseconds of a clock that only goes forward, as in every call. */
+  report(proxy: string, { values, histograms }: MetricsMessage, now: number): void {
+    const observed: Observed = this.#proxies.get(proxy) ?? {
+      values: new Map(),
+      durations: new Map(),
+      samples: [],
+      restartedAt: Number.NEGATIVE_INFINITY,
+    };
+    this.#proxies.set(proxy, observed);
+    const uptime = values.get(UPTIME);
+    if (uptime !== undefined && uptime < (observed.values.get(UPTIME) ?? 0)) restart(observed, now);
+    for (const [name, value] of values) observed.values.set(name, value);
+    for (const histogram of histograms.values())
+      for (const [bound, count] of histogram)
+        observed.durations.set(bound, (observed.durations.get(bound) ?? 0) + count);
+    const last = observed.samples.at(-1);
+    // One flush comes in several messages.
+    if (last && now - last.at < SPACING) observed.samples.pop();
+    observed.samples.push(sampleOf(observed, last && now - last.at < SPACING ? last.at : now));
+    while ((observed.samples[0]?.at ?? now) < now - LOOK_BACK) observed.samples.shift();
+  }
+
+  /** It is kept as long as a gate may look back: a proxy whose Envoy is replaced comes back under the same name. */
+  disconnected(proxy: string, now: number): void {
+    for (const [id, { samples }] of this.#proxies)
+      if (id !== proxy && (samples.at(-1)?.at ?? 0) < now - LOOK_BACK) this.#proxies.delete(id);
+  }
+
+  /** When the proxy last said something; undefined if it never did. */
+  lastHeard(proxy: string): number | undefined {
+    return this.#proxies.get(proxy)?.samples.at(-1)?.at;
+  }
+
+  hasRestarted(proxy: string, since: number): boolean {
+    return (this.#proxies.get(proxy)?.restartedAt ?? Number.NEGATIVE_INFINITY) > since;
+  }
+
+  /** What all these proxies counted from one time to another. */
+  between(proxies: Iterable<string>, from: number, to: number): Figures {
+    const sum = { requests: 0, errors: 0, failures: 0, durations: new Map<number, number>() };
+    for (const proxy of proxies) {
+      const samples = this.#proxies.get(proxy)?.samples ?? [];
+      const end = samples.findLast(({ at }) => at <= to);
+      const start = samples.findLast(({ at }) => at <= from) ?? samples[0];
+      if (!start || !end || end.at <= start.at) continue;
+      sum.requests += end.requests - start.requests;
+      sum.errors += end.errors - start.errors;
+      sum.failures += end.failures - start.failures;
+      for (const [bound, count] of end.durations)
+        sum.durations.set(bound, (sum.durations.get(bound) ?? 0) + count - (start.durations.get(bound) ?? 0));
+    }
+    return sum;
+  }
+}
+
+/** Its counters begin at 0 again; what was counted before cannot be compared with. */
+function restart(observed: Observed, now: number): void {
+  observed.values.clear();
+  observed.samples.length = 0;
+  observed.restartedAt = now;
+}
+
+function sampleOf({ values, durations }: Observed, at: number): Sample {
+  const sum = { at, requests: 0, errors: 0, failures: 0, durations: new Map(durations) };
+  for (const [name, value] of values) {
+    if (FAILURE.test(name)) sum.failures += value;
+    else if (name.endsWith("_5xx")) sum.errors += value;
+    else if (name.endsWith("_completed")) sum.requests += value;
+  }
+  return sum;
+}

@@ -1,0 +1,42 @@
+// A rollout of a filter's version over proxies: what was asked for, which never changes, and how far it has come.
+
+export interface RolloutPlan {
+  /** A number of six digits; later rollouts have higher ones. */
+  readonly id: string;
+  readonly filter: string;
+  readonly version: string;
+  /** The labels that a proxy must have to take part; none means every proxy. */
+  readonly selector: Readonly<Record<string, string>>;
+  /** Shares of the proxies, growing, the last one 1. */
+  readonly steps: readonly number[];
+  /** How long each step must go well. Milliseconds. */
+  readonly holdMillis: number;
+  /** ISO 8601. */
+  readonly at: string;
+  readonly by: string;
+}
+
+export interface RolloutState {
+  readonly phase: "rolling" | "completed" | "rolled-back";
+  /** Index of the present step. */
+  readonly step: number;
+  /** Proxies whose position is below this have the version: the step's share, or more so that one proxy has it. */
+  readonly reached: number;
+  /** Why it was rolled back. */
+  readonly reason?: string;
+  /** ISO 8601. */
+  readonly changedAt: string;
+}
+
+export interface Rollout {
+  readonly plan: RolloutPlan;
+  /** Absent while it has not begun. */
+  readonly state?: RolloutState;
+  /** Who wants it rolled back. */
+  readonly rollbackBy?: string;
+}
+
+/** Whether it gives, or will give, proxies its version. */
+export function counts({ state, rollbackBy }: Rollout): boolean {
+  return state?.phase !== "rolled-back" && rollbackBy === undefined;
+}

@@ -1,0 +1,71 @@
+// Rollouts as the control plane has them: the runner over a directory of filters, told of proxies by ADS and by themselves.
+import { FilterRegistry } from "../registry/registry.js";
+import { EXTENSION_CONFIG } from "../xds/order.js";
+import type { ProxyStatus } from "../xds/status.js";
+import type { Candidate } from "./assignment.js";
+import { createMetricsService, type MetricsService } from "./metrics-service.js";
+import { Observations } from "./observations.js";
+import type { Rollout } from "./plan.js";
+import { type Acknowledgement, RolloutRunner } from "./runner.js";
+import { RolloutStore } from "./store.js";
+import { type FilterView, filterView } from "./view.js";
+
+export interface RolloutsOptions {
+  /** The registry's. */
+  readonly directory: string;
+  readonly filter: string;
+  readonly proxies: () => ReadonlyMap<string, Candidate>;
+  /** Of one proxy. */
+  readonly statuses: (proxy: string) => readonly ProxyStatus[];
+  readonly republish: () => void;
+  readonly onFault: (error: unknown) => void;
+  readonly onChange?: (rollout: Rollout) => void;
+}
+
+export interface Rollouts {
+  readonly metrics: MetricsService;
+  moduleFor(proxy: Candidate): Uint8Array | undefined;
+  view(): FilterView;
+  disconnected(proxy: string): void;
+  /** Resolves once it is known what every proxy should have. */
+  start(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export function createRollouts(options: RolloutsOptions): Rollouts {
+  const observations = new Observations();
+  const now = () => performance.now();
+  const runner = new RolloutRunner({
+    filter: options.filter,
+    registry: new FilterRegistry(options.directory),
+    store: new RolloutStore(options.directory),
+    observations,
+    proxies: () => options.proxies().values(),
+    acknowledgement: (proxy) => acknowledgementOf(options.statuses(proxy)),
+    republish: options.republish,
+    now,
+    onFault: options.onFault,
+    ...(options.onChange ? { onChange: options.onChange } : {}),
+  });
+  const metrics = createMetricsService((node, message) => {
+    if (options.proxies().has(node)) observations.report(node, message, now());
+  });
+  return {
+    metrics,
+    moduleFor: (proxy) => runner.moduleFor(proxy),
+    view: () => filterView(options.filter, runner, options.proxies().values()),
+    disconnected: (proxy) => observations.disconnected(proxy, now()),
+    start: () => runner.start(),
+    close: () => runner.close(),
+  };
+}
+
+/** A proxy that asks for no filters has nothing to acknowledge. */
+function acknowledgementOf(statuses: readonly ProxyStatus[]): Acknowledgement {
+  const connected = statuses.find((status) => status.disconnectedAt === undefined);
+  const type = connected?.types.find(({ typeUrl }) => typeUrl === EXTENSION_CONFIG);
+  return {
+    acknowledged: connected !== undefined && (type === undefined || type.state === "synced"),
+    ...(type?.error ? { rejection: { message: type.error.message, at: type.error.at } } : {}),
+  };
+}
