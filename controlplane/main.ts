@@ -5,9 +5,13 @@ import { createAdmin } from "./admin/server.js";
 import { createAdmission, type Refused } from "./identity/admission.js";
 import type { AdsSecurity } from "./identity/ads-security.js";
 import { TRUSTING } from "./identity/authenticate.js";
+import { FILTER_NAME } from "./policy/compile.js";
 import { Publisher } from "./publish/publisher.js";
 import { Revisions } from "./publish/revisions.js";
 import { Updates } from "./publish/updates.js";
+import { createMetricsService } from "./rollout/metrics-service.js";
+import type { Rollout } from "./rollout/plan.js";
+import { createRollouts } from "./rollout/rollouts.js";
 import { createDirectorySource } from "./sources/directory.js";
 import { createMergedSource } from "./sources/merged.js";
 import type { SourceState } from "./sources/source.js";
@@ -26,6 +30,10 @@ export interface ControlPlaneOptions {
   readonly admin: string;
   /** The path of the traffic filter's module. */
   readonly trafficFilter: string;
+  /** The filter registry's directory; without it every proxy has the module above. */
+  readonly filters?: string;
+  /** A rollout of a filter's version begins, goes on or ends. */
+  readonly onRollout?: (rollout: Rollout) => void;
   /** See TranslateOptions. */
   readonly accessLog?: string;
   /** How proxies are known; without it, over plaintext on loopback, all are believed. Closed with the control plane. */
@@ -57,10 +65,26 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     mesh: { rootNamespace: options.rootNamespace },
     onFault: (proxy, error) => options.onFault?.(proxy.id, error),
     translate: {
-      trafficFilter: { wasm: await readFile(options.trafficFilter) },
+      trafficFilter: {
+        wasm: await readFile(options.trafficFilter),
+        moduleFor: (proxy) => rollouts?.moduleFor(proxy),
+      },
       ...(options.accessLog === undefined ? {} : { accessLog: options.accessLog }),
     },
   });
+  const rollouts =
+    options.filters === undefined
+      ? undefined
+      : createRollouts({
+          directory: options.filters,
+          filter: FILTER_NAME,
+          proxies: () => publisher.proxies,
+          statuses: (proxy) => ads.status(proxy),
+          republish: () => publisher.republish(),
+          onFault: (error) => options.onFault?.("filters", error),
+          ...(options.onRollout ? { onChange: options.onRollout } : {}),
+        });
+  const statistics = rollouts?.metrics ?? createMetricsService();
   const source = createMergedSource(
     options.directories.map((directory) =>
       createDirectorySource({ directory, defaultNamespace: options.defaultNamespace }),
@@ -108,6 +132,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       publisher.disconnect(key);
       revisions.disconnected(key);
       metrics.disconnected(key);
+      rollouts?.disconnected(key);
     },
     onEvent: (event) => {
       if (event.type === "nack") revisions.rejected(event.key, event.typeUrl, event.error);
@@ -116,6 +141,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       options.onEvent?.(event);
     },
     ...(options.security?.tls ? { tls: options.security.tls } : {}),
+    services: [statistics],
   });
 
   options.security?.onTls((tls) => ads.replaceTls(tls));
@@ -136,7 +162,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     },
     allowRemote: options.allowRemoteAdmin ?? false,
     onFault: (path, error) => options.onAdminFault?.(path, error),
+    ...(rollouts ? { filters: () => rollouts.view() } : {}),
   });
+  await rollouts?.start();
   await updates.offer(await source.start((state) => void updates.offer(state)));
   const adsAddress = await ads.listen(options.ads);
   const adminAddress = await admin.listen(options.admin);
@@ -145,6 +173,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     admin: adminAddress,
     async close() {
       await source.close();
+      await rollouts?.close();
+      statistics.close();
       metrics.close();
       options.security?.close();
       revisions.close();

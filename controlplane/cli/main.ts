@@ -5,6 +5,19 @@ import { type CommandDefinition, type CommandIo, exitCode, type OptionValues } f
 import { configCommand } from "./config.js";
 import { demoCommand } from "./demo.js";
 import { explainCommand } from "./explain.js";
+import {
+  filterHistoryCommand,
+  filterRollbackCommand,
+  filterStatusCommand,
+  filterUseCommand,
+} from "./filter-rollouts.js";
+import {
+  filterDiffCommand,
+  filterListCommand,
+  filterPushCommand,
+  filterRemoveCommand,
+  filterShowCommand,
+} from "./filter-versions.js";
 import { proxyCommand } from "./proxy.js";
 import { serveCommand } from "./serve.js";
 import { statusCommand } from "./status.js";
@@ -20,8 +33,22 @@ const COMMANDS: readonly CommandDefinition[] = [
   configCommand,
   explainCommand,
   testCommand,
+  filterPushCommand,
+  filterListCommand,
+  filterShowCommand,
+  filterDiffCommand,
+  filterRemoveCommand,
+  filterUseCommand,
+  filterStatusCommand,
+  filterRollbackCommand,
+  filterHistoryCommand,
   demoCommand,
 ];
+
+/** Commands whose names begin with the same word stand under that. */
+const GROUPS: ReadonlyMap<string, string> = new Map([
+  ["filter", "keep versions of filters, and swap them in running proxies"],
+]);
 
 /** Runs a command line (without node and script) and resolves with the exit code. */
 export async function runCommand(words: readonly string[], io: CommandIo): Promise<number> {
@@ -35,7 +62,9 @@ export async function runCommand(words: readonly string[], io: CommandIo): Promi
     })
     .showHelpAfterError("(add --help for what there is)");
   for (const definition of COMMANDS) {
-    program.addCommand(
+    const [group, rest] = definition.name.split(" ");
+    const parent = rest === undefined ? program : groupOf(program, group as string);
+    parent.addCommand(
       toCommand(definition, async (args, options) => {
         code = await definition.run(args, options, io);
       }),
@@ -50,11 +79,20 @@ export async function runCommand(words: readonly string[], io: CommandIo): Promi
   return code;
 }
 
+function groupOf(program: Command, name: string): Command {
+  const known = program.commands.find((command) => command.name() === name);
+  if (known) return known;
+  const group = new Command(name).summary(GROUPS.get(name) ?? "").exitOverride();
+  group.description(`${GROUPS.get(name)}.`);
+  program.addCommand(group);
+  return group;
+}
+
 function toCommand(
   definition: CommandDefinition,
   run: (args: readonly string[], options: OptionValues) => Promise<void>,
 ): Command {
-  const command = new Command(definition.name)
+  const command = new Command(definition.name.split(" ").at(-1))
     .summary(definition.summary)
     .description([`${definition.summary}.`, definition.description].filter(Boolean).join("\n\n"))
     .exitOverride();

@@ -8,6 +8,7 @@ import type { AdsEvent } from "../xds/events.js";
 import { type CommandDefinition, exitCode } from "./command.js";
 import { readHostPort } from "./flag-values.js";
 import { printable } from "./printable.js";
+import { rolloutText } from "./rollout-text.js";
 import { readServeSecurity, SECURITY_OPTIONS } from "./serve-security.js";
 import { violationText } from "./violation-text.js";
 
@@ -31,6 +32,7 @@ export const serveCommand: CommandDefinition = {
       summary: "the namespace whose Sidecar and DestinationRules are defaults",
       default: "istio-system",
     },
+    { flags: "--filters <dir>", summary: "the directory of `headgate filter`: versions of filters and their rollouts" },
     { flags: "--access-log <path>", summary: "where proxies log each request, as /dev/stdout (default: nowhere)" },
     { flags: "--ads <host:port>", summary: "where to serve ADS; port 0: any", default: "127.0.0.1:15010" },
     { flags: "--admin <host:port>", summary: "where to serve the admin; port 0: any", default: "127.0.0.1:15014" },
@@ -62,6 +64,8 @@ export const serveCommand: CommandDefinition = {
         admin: String(options.admin),
         trafficFilter: packagePath("build", "traffic.wasm"),
         ...(typeof options.accessLog === "string" ? { accessLog: options.accessLog } : {}),
+        ...(typeof options.filters === "string" ? { filters: resolve(io.cwd, options.filters) } : {}),
+        onRollout: (rollout) => log(rolloutText(rollout)),
         security: security.value.ads,
         allowRemoteAdmin: security.value.allowRemoteAdmin,
         onRefused: logRefusals(log),
