@@ -2,6 +2,7 @@
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { parse } from "yaml";
+import { type AdsCredentials, type Securable, secureAds } from "./ads-credentials.js";
 import { packagePath } from "./package-root.js";
 
 export interface HostPort {
@@ -34,12 +35,16 @@ export interface BootstrapOptions {
   readonly admin?: HostPort;
   /** Asked in place of the system's resolvers, with c-ares. */
   readonly dnsResolver?: HostPort;
+  /** Plaintext, and nothing to show, by default. */
+  readonly credentials?: AdsCredentials;
 }
 
-interface Template {
+interface Template extends Securable {
   node: Record<string, unknown>;
   admin: { address: unknown };
-  static_resources: { clusters: [{ type: string; load_assignment: { endpoints: unknown[] } }] };
+  static_resources: Securable["static_resources"] & {
+    clusters: [{ type: string; load_assignment: { endpoints: unknown[] } }];
+  };
   typed_dns_resolver_config?: unknown;
 }
 
@@ -51,6 +56,7 @@ export function createBootstrap(identity: ProxyIdentity, options: BootstrapOptio
   const [ads] = bootstrap.static_resources.clusters;
   ads.type = isIP(options.ads.host) ? "STATIC" : "STRICT_DNS";
   ads.load_assignment.endpoints = [{ lb_endpoints: [{ endpoint: { address: socketAddress(options.ads) } }] }];
+  if (options.credentials) secureAds(bootstrap, options.ads.host, options.credentials);
   if (options.dnsResolver) bootstrap.typed_dns_resolver_config = caresResolver(options.dnsResolver);
   return bootstrap;
 }

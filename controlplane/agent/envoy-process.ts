@@ -6,6 +6,7 @@ import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { drain } from "./drain.js";
 import { type AdminAddress, parseAdminAddress } from "./envoy-admin.js";
+import { followSecrets } from "./followed-secrets.js";
 import { expectationOf, missingForReadiness } from "./readiness.js";
 import { type ChildExit, spawnTied, type TiedChild } from "./tied-child.js";
 
@@ -18,7 +19,7 @@ const SETTLED_MS = 60_000;
 const LAST_LINES = 20;
 
 export interface EnvoyOptions {
-  /** A complete bootstrap, in the JSON form of envoy.config.bootstrap.v3.Bootstrap. */
+  /** A complete bootstrap, in the JSON form of envoy.config.bootstrap.v3.Bootstrap. Static secrets are followed. */
   readonly bootstrap: object;
   /** Path of the Envoy binary. */
   readonly binary: string;
@@ -55,13 +56,15 @@ export interface EnvoyProcess {
 /**
  * Starts Envoy and keeps it running until stop. A first run that ends before its admin interface is open is a fault
  * that a restart does not mend, so it is not repeated; every later end by itself is a crash, repeated with back-off.
- * Rejects only when not even the process could be spawned.
+ * Rejects only when not even the process could be spawned, or a secret's file cannot be read.
  */
 export async function startEnvoy(options: EnvoyOptions): Promise<EnvoyProcess> {
   const directory = await mkdtemp(join(tmpdir(), "headgate-envoy-"));
   try {
-    await writeFile(join(directory, "bootstrap.json"), JSON.stringify(options.bootstrap), { mode: 0o600 });
+    const secrets = await followSecrets(options.bootstrap, directory, (notice) => options.onLog?.(notice));
+    await writeFile(join(directory, "bootstrap.json"), JSON.stringify(secrets.bootstrap), { mode: 0o600 });
     const envoy = new SupervisedEnvoy(options, directory);
+    void envoy.exited.then(() => secrets.close());
     await envoy.run();
     return envoy;
   } catch (error) {

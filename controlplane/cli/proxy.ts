@@ -7,6 +7,7 @@ import { type EnvoyProcess, startEnvoy } from "../agent/envoy-process.js";
 import { needsPrivilege } from "../agent/privileged-ports.js";
 import { type CommandDefinition, type CommandIo, exitCode, type OptionValues } from "./command.js";
 import { type Read, readCount, readDuration, readHostPort, readPairs } from "./flag-values.js";
+import { readCredentials } from "./proxy-credentials.js";
 
 export const proxyCommand: CommandDefinition = {
   name: "proxy",
@@ -24,6 +25,14 @@ export const proxyCommand: CommandDefinition = {
     { flags: "--ip <address>", summary: "its own address, the primary one first", required: true, repeatable: true },
     { flags: "--labels <k=v,...>", summary: "its labels, which selectors and subsets match", default: "" },
     { flags: "--ads <host:port>", summary: "where the control plane serves ADS", default: "127.0.0.1:15010" },
+    {
+      flags: "--ads-ca <file>",
+      summary: "speak TLS, with a control plane whose certificate is of this authority (PEM)",
+    },
+    { flags: "--ads-server-name <name>", summary: "the name in its certificate (default: the host of --ads)" },
+    { flags: "--ads-cert <file>", summary: "the certificate chain that this proxy shows (PEM)" },
+    { flags: "--ads-key <file>", summary: "its private key (PEM)" },
+    { flags: "--ads-token-file <file>", summary: "the bearer token that this proxy shows" },
     { flags: "--admin <host:port>", summary: "Envoy's admin interface; port 0: any", default: "127.0.0.1:15000" },
     {
       flags: "--interception-mode <mode>",
@@ -54,7 +63,7 @@ export const proxyCommand: CommandDefinition = {
   ],
 
   async run(_args, options, io) {
-    const settings = await readSettings(options);
+    const settings = await readSettings(options, io.cwd);
     if ("error" in settings) {
       io.stderr.write(`headgate proxy: ${settings.error}\n`);
       return exitCode.usage;
@@ -90,7 +99,7 @@ async function runUntilStopped(
   io: CommandIo,
   say: (message: string) => void,
 ): Promise<number> {
-  const envoy: EnvoyProcess = await startEnvoy({
+  const envoy: EnvoyProcess | undefined = await startEnvoy({
     bootstrap,
     binary,
     logLevel: settings.logLevel,
@@ -99,7 +108,11 @@ async function runUntilStopped(
     onCrash: ({ code, signal }, restartInMs) => {
       say(`Envoy ended by itself (${signal ?? `exit code ${code}`}); starting it again in ${restartInMs} ms`);
     },
+  }).catch((error: Error) => {
+    say(error.message);
+    return undefined;
   });
+  if (!envoy) return exitCode.unavailable;
   const { host, port } = settings.ads;
   say(`started Envoy (pid ${envoy.pid}), waiting for the control plane at ${host}:${port}`);
   void envoy.ready(io.signal).then(
@@ -120,7 +133,7 @@ async function runUntilStopped(
 }
 
 /** Every flag, checked; the error names all faults at once. */
-async function readSettings(options: OptionValues): Promise<Read<Settings>> {
+async function readSettings(options: OptionValues, cwd: string): Promise<Read<Settings>> {
   const errors: string[] = [];
   const given = (name: string) => (typeof options[name] === "string" ? (options[name] as string) : undefined);
   function need<T>(read: Read<T>): T | undefined {
@@ -142,11 +155,14 @@ async function readSettings(options: OptionValues): Promise<Read<Settings>> {
   const labels = maybe("labels", (text) => readPairs("--labels", text)) ?? {};
   const drainMs = maybe("drainTime", (text) => readDuration("--drain-time", text)) ?? 0;
   const concurrency = maybe("concurrency", (text) => readCount("--concurrency", text, 1));
+  const credentials = readCredentials(options, cwd, ads);
+  if ("errors" in credentials) errors.push(...credentials.errors);
   if (errors.length > 0) return { error: errors.join("\n  ") };
   const [region, zone, subzone] = (given("locality") ?? "").split("/");
   return {
     value: {
       ads: ads as HostPort,
+      ...("value" in credentials ? { credentials: credentials.value } : {}),
       ...(admin ? { admin } : {}),
       ...(dnsResolver ? { dnsResolver } : {}),
       ...(concurrency === undefined ? {} : { concurrency }),
