@@ -1,13 +1,13 @@
 // Compiles the regular expressions that a VirtualService's rules match by, so that one that is too large is told with
 // its place when it is read. What Envoy itself evaluates (rewrites, origins) is held against the syntax alone.
-import { RegexCompiler } from "../policy/regex/compile.js";
+import { type Dfa, RegexCompiler } from "../policy/regex/compile.js";
 import type { AnyResource } from "../resources/kinds.js";
 import type { FieldPath, RawObject } from "../resources/resource.js";
 import type { Violation } from "../resources/violation.js";
 import { type Identity, makeViolation } from "../resources/violation-at.js";
 import type { HttpMatch, StringMatch } from "../resources/virtual-service.js";
 
-/** Places in the tables of all expressions of one object together. A table takes 2 bytes a place. */
+/** Places in the tables of all expressions of one object together, equal tables once. A place takes 2 bytes. */
 const MOST_PLACES = 2_000_000;
 /** Beyond this many faults an object is refused without a look at the rest of its expressions. */
 const MOST_FAULTS = 20;
@@ -24,6 +24,7 @@ export function checkPatterns(resource: AnyResource, raw: RawObject, identity: I
   const compiler = new RegexCompiler();
   const violations: Violation[] = [];
   const seen = new Set<string>();
+  const tables = new Set<Dfa>();
   let places = 0;
   for (const { path, text, ignoreCase } of patternsOf(resource.spec.http)) {
     const pattern = `${ignoreCase} ${text}`;
@@ -35,7 +36,8 @@ export function checkPatterns(resource: AnyResource, raw: RawObject, identity: I
       violations.push(makeViolation(code, "error", at, message, raw.locate(at), identity));
     };
     if ("code" in compiled) add(compiled.code, `The expression cannot be used: ${compiled.message}.`);
-    else {
+    else if (!tables.has(compiled.dfa)) {
+      tables.add(compiled.dfa);
       places += compiled.dfa.transitions.length;
       if (places > MOST_PLACES) add("regex-too-large", "The object's expressions are too large together; split it.");
     }

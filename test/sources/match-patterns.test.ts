@@ -62,6 +62,14 @@ describe("an expression that compiles to too much", () => {
     expect((await faultsOf(rules.join(""))).faults).toHaveLength(20);
   });
 
+  test("is not what ten thousand rules with one expression behind different paths are", async () => {
+    const rules = Array.from(
+      { length: 10_000 },
+      (_, index) => `  - {match: [{uri: {regex: "/r${index}/[^/]+/.*"}}], route: [{destination: {host: b}}]}\n`,
+    );
+    expect(await faultsOf(rules.join(""))).toEqual({ faults: [], served: true });
+  });
+
   test("may be many that are small by themselves", async () => {
     const rules = Array.from(
       { length: 3_000 },
