@@ -4,6 +4,7 @@ import type { EndpointSlice, Pod, Service } from "../resources/kubernetes.js";
 import type { WorkloadEntry } from "../resources/service-entry.js";
 import { serviceHostname } from "./hostname.js";
 import { type Endpoint, type MeshService, portProtocol } from "./service.js";
+import { endpointLabels } from "./service-entry-service.js";
 import { push, selects, type Workloads } from "./workloads.js";
 
 type Port = Service["spec"]["ports"][number];
@@ -130,9 +131,10 @@ function entryEndpoints(service: Service, port: Port, workloads: Workloads): End
     .map((entry) => ({
       address: entry.spec.address ?? "",
       port: entryPort(entry, port),
-      labels: entry.spec.labels,
+      labels: endpointLabels(entry.spec),
       locality: entry.spec.locality ?? "",
       weight: entry.spec.weight ?? 1,
+      ...(entry.spec.serviceAccount ? { serviceAccount: entry.spec.serviceAccount } : {}),
     }));
 }
 

@@ -89,8 +89,17 @@ function toEndpoint(endpoint: WorkloadEndpoint, port: Port): Endpoint {
   return {
     address: endpoint.address ?? "",
     port: endpoint.ports.get(port.name) ?? port.targetPort ?? port.number,
-    labels: endpoint.labels,
+    labels: endpointLabels(endpoint),
     locality: endpoint.locality ?? "",
     weight: endpoint.weight ?? 1,
+    ...(endpoint.serviceAccount ? { serviceAccount: endpoint.serviceAccount } : {}),
   };
+}
+
+/** By Istio's label, the network can be chosen by subsets and preferred by failoverPriority. */
+const NETWORK_LABEL = "topology.istio.io/network";
+
+/** The endpoint's labels, and its network's where it names one. */
+export function endpointLabels({ labels, network }: WorkloadEndpoint): WorkloadEndpoint["labels"] {
+  return network === undefined ? labels : { [NETWORK_LABEL]: network, ...labels };
 }

@@ -24,6 +24,8 @@ export interface Endpoint {
   /** region/zone/subzone; empty when unknown. */
   readonly locality: string;
   readonly weight: number;
+  /** Whom its certificate is for, as the endpoint's own resource says. */
+  readonly serviceAccount?: string;
 }
 
 export interface MeshService {

@@ -10,7 +10,7 @@ import {
 } from "../gen/envoy/config/cluster/v3/cluster_pb.js";
 import { BindConfigSchema } from "../gen/envoy/config/core/v3/address_pb.js";
 import { ClusterLoadAssignmentSchema } from "../gen/envoy/config/endpoint/v3/endpoint_pb.js";
-import { isHttp, type MeshService, type Protocol, type ServicePort } from "../mesh/service.js";
+import { type Endpoint, isHttp, type MeshService, type Protocol, type ServicePort } from "../mesh/service.js";
 import type { ConnectionPoolSettings, PolicySettings, Subset } from "../resources/destination-rule.js";
 import { BLACK_HOLE_CLUSTER, clusterName, INBOUND_PASSTHROUGH_CLUSTER, PASSTHROUGH_CLUSTER } from "./cluster-name.js";
 import { applySettings, effectiveSettings } from "./cluster-policy.js";
@@ -19,9 +19,12 @@ import { endpointsOf, loadAssignment } from "./endpoints.js";
 import { groupByLocality } from "./locality.js";
 import { type EnvoyResource, encodeResource } from "./resource.js";
 import { credentialIsComplete } from "./secrets.js";
-import { applyProtocol } from "./upstream-protocol.js";
-import { upstreamTls } from "./upstream-tls.js";
+import { applyProtocol, nameServerByHost } from "./upstream-protocol.js";
+import { asksByHostHeader, upstreamTls } from "./upstream-tls.js";
 import { adsSource, duration, socketAddress } from "./values.js";
+
+/** Istio's default. */
+const TRUST_DOMAIN = "cluster.local";
 
 /** The source addresses of passed-through inbound connections; Istio's, so that its capture rules fit. */
 const INBOUND_PASSTHROUGH_ADDRESS = "127.0.0.6";
@@ -69,9 +72,11 @@ function outboundCluster(
   applySettings(cluster, settings);
   const alpn = applyProtocol(cluster, port.protocol, settings.connectionPool);
   const own = context.proxy.clientCertificate;
-  const socket = upstreamTls(settings.tls, service.hostname, service.subjectAltNames, alpn, own);
-  if (socket) cluster.transportSocket = socket;
   const endpoints = endpointsOf(service, port.number, subset?.labels ?? {});
+  const names = settings.tls?.mode === "ISTIO_MUTUAL" ? serverNames(service, endpoints) : service.subjectAltNames;
+  const socket = upstreamTls(settings.tls, service.hostname, names, alpn, own);
+  if (socket) cluster.transportSocket = socket;
+  if (asksByHostHeader(settings.tls, service.hostname)) nameServerByHost(cluster, settings.tls);
   const assignment = loadAssignment(name, groupByLocality(endpoints, settings, context.proxy));
   const original = goesToOriginalDestination(service, port, settings, context);
   if (original) {
@@ -91,6 +96,16 @@ function outboundCluster(
     encodeResource(ClusterSchema, name, cluster),
     ...(byEds ? [encodeResource(ClusterLoadAssignmentSchema, name, assignment)] : []),
   ];
+}
+
+/** The names that servers in the mesh may have: those of the service, else its endpoints' accounts where all have one. */
+function serverNames(service: MeshService, endpoints: readonly Endpoint[]): readonly string[] {
+  if (service.subjectAltNames.length > 0) return service.subjectAltNames;
+  const accounts = endpoints.map(({ serviceAccount }) => serviceAccount);
+  if (accounts.includes(undefined)) return [];
+  return [...new Set(accounts)]
+    .sort()
+    .map((account) => `spiffe://${TRUST_DOMAIN}/ns/${service.namespace}/sa/${account}`);
 }
 
 /**

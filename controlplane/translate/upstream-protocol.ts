@@ -1,7 +1,11 @@
 // Which HTTP a cluster speaks to its endpoints, and how it keeps those connections.
 import { create } from "@bufbuild/protobuf";
+import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import type { Cluster } from "../gen/envoy/config/cluster/v3/cluster_pb.js";
-import { HttpProtocolOptionsSchema as CommonOptionsSchema } from "../gen/envoy/config/core/v3/protocol_pb.js";
+import {
+  HttpProtocolOptionsSchema as CommonOptionsSchema,
+  UpstreamHttpProtocolOptionsSchema,
+} from "../gen/envoy/config/core/v3/protocol_pb.js";
 import {
   type HttpProtocolOptions,
   HttpProtocolOptions_ExplicitHttpConfigSchema,
@@ -9,7 +13,7 @@ import {
   HttpProtocolOptionsSchema,
 } from "../gen/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js";
 import { isHttp, type Protocol } from "../mesh/service.js";
-import type { ConnectionPoolSettings } from "../resources/destination-rule.js";
+import type { ClientTlsSettings, ConnectionPoolSettings } from "../resources/destination-rule.js";
 import { pack } from "./resource.js";
 import { duration } from "./values.js";
 
@@ -68,4 +72,20 @@ function setVersion(
         : { case: "httpProtocolOptions", value: {} },
     }),
   };
+}
+
+/**
+ * Asks TLS servers for the name in each request's host, and takes no other from them unless the rule names some or has
+ * nothing verified. Of clusters that do not speak HTTP, nothing changes.
+ */
+export function nameServerByHost(cluster: Cluster, tls: ClientTlsSettings | undefined): void {
+  const packed = cluster.typedExtensionProtocolOptions[OPTIONS_NAME];
+  const options = packed && anyUnpack(packed, HttpProtocolOptionsSchema);
+  if (!options) return;
+  const verifies = tls?.insecureSkipVerify !== true && tls?.subjectAltNames.length === 0;
+  options.upstreamHttpProtocolOptions = create(UpstreamHttpProtocolOptionsSchema, {
+    autoSni: true,
+    autoSanValidation: verifies,
+  });
+  cluster.typedExtensionProtocolOptions[OPTIONS_NAME] = pack(HttpProtocolOptionsSchema, options);
 }

@@ -53,6 +53,11 @@ export function upstreamTls(
   });
 }
 
+/** Whether each request's own host is what to ask the server for: its service has a wildcard, and the rule no name. */
+export function asksByHostHeader(tls: ClientTlsSettings | undefined, hostname: string): boolean {
+  return (tls?.mode === "SIMPLE" || tls?.mode === "MUTUAL") && tls.sni === undefined && hostname.startsWith("*");
+}
+
 function setCertificate(context: CommonTlsContext, tls: ClientTlsSettings): void {
   if (tls.clientCertificate && tls.privateKey) {
     context.tlsCertificates = [certificateFiles(tls.clientCertificate, tls.privateKey)];

@@ -49,6 +49,8 @@ export interface BackendOptions {
   readonly port?: number;
   /** Serves HTTPS with this certificate. */
   readonly tls?: KeyedCertificate;
+  /** With tls: PEM of the authority that a client's certificate must come from; none is asked for by default. */
+  readonly clientAuthority?: string;
 }
 
 /** Answers 200 with the ReceivedRequest as JSON. */
@@ -80,7 +82,14 @@ export async function startBackend(scope: Scope, name: string, options: BackendO
     give(response, behaviour(received, before++));
   };
   const server = options.tls
-    ? createTlsServer({ cert: options.tls.certificate, key: options.tls.privateKey }, listener)
+    ? createTlsServer(
+        {
+          cert: options.tls.certificate,
+          key: options.tls.privateKey,
+          ...(options.clientAuthority ? { ca: options.clientAuthority, requestCert: true } : {}),
+        },
+        listener,
+      )
     : createServer(listener);
   const sockets = new Set<Socket>();
   const connections = { open: 0, total: 0 };
