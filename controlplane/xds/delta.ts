@@ -4,7 +4,7 @@ import {
   type DeltaDiscoveryRequest,
   DeltaDiscoveryRequestSchema,
 } from "../gen/envoy/service/discovery/v3/discovery_pb.js";
-import { versionOf } from "./difference.js";
+import { type ResourceMap, versionOf } from "./difference.js";
 import { encodeDelta } from "./encode.js";
 import type { Protocol } from "./protocol.js";
 import type { XdsResource } from "./snapshot.js";
@@ -28,10 +28,12 @@ export const delta: Protocol<DeltaDiscoveryRequest> = {
     if (legacyWildcard || added.includes("*")) subscription.wildcard = true;
     for (const name of added) {
       if (name === "*") continue;
-      subscription.names.add(name);
-      subscription.asked.add(resources.get(name)?.name ?? name);
+      // The string of the snapshot, which all streams share, in place of one that only this one has.
+      const own = resources.get(name)?.name ?? name;
+      subscription.names.add(own);
+      subscription.asked.add(own);
     }
-    if (first) claim(subscription, request.initialResourceVersions, awaited);
+    if (first) claim(subscription, request.initialResourceVersions, resources, awaited);
     if (subscription.wildcard && !wasWildcard) subscription.answerDue = true;
     else if (added.includes("*")) for (const name of resources.keys()) subscription.asked.add(name);
     if (first || subscription.wildcard !== wasWildcard) subscription.align(resources, generation);
@@ -40,7 +42,7 @@ export const delta: Protocol<DeltaDiscoveryRequest> = {
 
   compose(subscription, resources, ripe, maxBytes) {
     const out = new Collected(maxBytes);
-    for (const name of subscription.asked) {
+    for (const name of inOrder(subscription.asked, resources)) {
       if (out.isFull) break;
       subscription.asked.delete(name);
       const resource = resources.get(name);
@@ -64,10 +66,18 @@ export const delta: Protocol<DeltaDiscoveryRequest> = {
 };
 
 /** What the client says it holds from an earlier stream. It need not be asked for again, unless it is awaited. */
-function claim(subscription: Subscription, versions: Record<string, string>, awaited: ReadonlySet<string>): void {
-  for (const [name, version] of Object.entries(versions)) {
+function claim(
+  subscription: Subscription,
+  versions: Record<string, string>,
+  resources: ResourceMap,
+  awaited: ReadonlySet<string>,
+): void {
+  for (const name in versions) {
     if (!subscription.covers(name)) continue;
-    subscription.held.set(name, { name, version });
+    const version = versions[name] as string;
+    const current = resources.get(name);
+    const held = current?.version === version ? current : { name: current?.name ?? name, version };
+    subscription.held.set(held.name, held);
     if (awaited.has(name)) subscription.asked.add(name);
     else subscription.asked.delete(name);
   }
@@ -85,6 +95,16 @@ function unsubscribe(subscription: Subscription, names: readonly string[]): void
     else subscription.forget(name);
   }
   if (!subscription.wildcard && subscription.names.size === 0) subscription.answerDue = false;
+}
+
+/**
+ * The names, in the snapshot's order where they are most of its names: clients that ask for the same in orders of their
+ * own are then sent the same responses.
+ */
+function inOrder(names: ReadonlySet<string>, resources: ResourceMap): Iterable<string> {
+  if (names.size * 2 <= resources.size) return names;
+  const ordered = [...resources.keys()].filter((name) => names.has(name));
+  return ordered.length === names.size ? ordered : new Set([...ordered, ...names]);
 }
 
 class Collected {

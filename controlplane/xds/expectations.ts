@@ -31,11 +31,13 @@ export class Expectations {
     lookUp: (typeUrl: TypeUrl) => { readonly subscription: Subscription | undefined; readonly resources: ResourceMap },
     now: number,
   ): void {
+    const found = new Map<TypeUrl, ReturnType<typeof lookUp>>();
     for (const name of names) {
       const dependents = this.dependents(typeUrl, name);
       if (dependents === undefined) continue;
-      const { subscription, resources } = lookUp(dependents.typeUrl);
-      for (const dependent of namesOf(dependents, resources.keys())) {
+      const { subscription, resources } = found.get(dependents.typeUrl) ?? lookUp(dependents.typeUrl);
+      found.set(dependents.typeUrl, { subscription, resources });
+      for (const dependent of namesOf(dependents, resources)) {
         if (!resources.has(dependent)) continue;
         if (subscription?.covers(dependent)) subscription.asked.add(dependent);
         else this.#expect(dependents.typeUrl, dependent, now);
@@ -48,7 +50,7 @@ export class Expectations {
     for (const name of names) {
       const dependents = this.dependents(typeUrl, name);
       if (dependents === undefined) continue;
-      const expected = [...this.names(dependents.typeUrl)];
+      const expected = this.names(dependents.typeUrl);
       for (const dependent of namesOf(dependents, expected)) this.#drop(dependents.typeUrl, dependent);
     }
   }
@@ -91,6 +93,6 @@ export class Expectations {
   }
 }
 
-function namesOf(dependent: Dependent, all: Iterable<string>): readonly string[] {
-  return "names" in dependent ? dependent.names : [...all].filter((name) => name.startsWith(dependent.prefix));
+function namesOf(dependent: Dependent, all: { keys(): Iterable<string> }): readonly string[] {
+  return "names" in dependent ? dependent.names : [...all.keys()].filter((name) => name.startsWith(dependent.prefix));
 }

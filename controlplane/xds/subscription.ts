@@ -12,7 +12,7 @@ export class Subscription {
   explicit = false;
   readonly names = new Set<string>();
   readonly held = new Map<string, Held>();
-  /** Names whose version differs from the one held. */
+  /** Names whose version differs from the one held, and that are not asked for anyway. */
   readonly pending = new Set<string>();
   /** Names that must be answered whether or not they differ, or even exist. */
   readonly asked = new Set<string>();
@@ -78,7 +78,7 @@ export class Subscription {
     if (resource === undefined) return;
     this.removals.delete(name);
     if (this.held.get(name)?.version === resource.version) this.pending.delete(name);
-    else this.pending.add(resource.name);
+    else if (!this.asked.has(name)) this.pending.add(resource.name);
   }
 
   #noteRemoval(name: string, resources: ResourceMap, generation: number): void {
