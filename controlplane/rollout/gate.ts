@@ -35,7 +35,7 @@ export const DEFAULT_GATE: GateLimits = {
   acknowledgeMillis: 10_000,
   silentMillis: 3_000,
   moreErrors: 0.01,
-  moreSlow: 0.05,
+  moreSlow: 0.1,
   leastRequests: 50,
 };
 

@@ -160,7 +160,8 @@ export class RolloutRunner {
     if (others.requests < gate.leastRequests && progress.rolloutBeganAt !== undefined) {
       const before = progress.rolloutBeganAt;
       const selected = [...proxies()].filter((proxy) => isSelected(rollout.plan, proxy)).map(({ id }) => id);
-      others = observations.between(selected, before - BASELINE, before);
+      // How fast a machine is changes too much from one minute to the next.
+      others = { ...observations.between(selected, before - BASELINE, before), durations: new Map() };
     }
     const states = ids.map((id) => this.#canaryState(id, progress, at));
     return findFailure({ canaries: states, canary: observations.between(ids, progress.beganAt, at), others }, gate);

@@ -1,0 +1,156 @@
+// The pure parts of rollouts: who gets a version, when the gate holds, and what Envoy's statistics say on the wire.
+import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { describe, expect, it } from "vitest";
+import { assignedVersion, boundOf, hasReached, positionOf } from "../../controlplane/rollout/assignment.js";
+import { type CanaryState, DEFAULT_GATE, findFailure } from "../../controlplane/rollout/gate.js";
+import { readMetrics } from "../../controlplane/rollout/metrics-stream.js";
+import { type Figures, Observations } from "../../controlplane/rollout/observations.js";
+import type { Rollout, RolloutState } from "../../controlplane/rollout/plan.js";
+import { versionsInUse } from "../../controlplane/rollout/store.js";
+
+const proxies = Array.from({ length: 200 }, (_, i) => ({ id: `proxy-${i}`, labels: { app: i % 2 ? "odd" : "even" } }));
+
+function rollout(id: string, version: string, state?: Partial<RolloutState>, selector = {}): Rollout {
+  const plan = { id, filter: "f", version, selector, steps: [0.1, 1], holdMillis: 0, at: "", by: "" };
+  if (!state) return { plan };
+  return { plan, state: { phase: "rolling", step: 0, reached: 0, changedAt: "", ...state } };
+}
+
+describe("the assignment", () => {
+  it("only ever moves proxies one way while a rollout grows", () => {
+    let before = new Set<string>();
+    for (const reached of [0.1, 0.5, 0.9, 1]) {
+      const now = new Set(
+        proxies.filter((proxy) => hasReached(rollout("1", "v", { reached }), proxy)).map(({ id }) => id),
+      );
+      expect([...before].filter((id) => !now.has(id))).toEqual([]);
+      expect(Math.abs(now.size - 200 * reached)).toBeLessThan(30);
+      before = now;
+    }
+    expect(before.size).toBe(200);
+  });
+
+  it("begins with other proxies in another rollout", () => {
+    const first = (id: string) => [...proxies].sort((a, b) => positionOf(id, a.id) - positionOf(id, b.id))[0]?.id;
+    expect(new Set(["1", "2", "3", "4", "5"].map(first)).size).toBeGreaterThan(1);
+  });
+
+  it("reaches at least one proxy of few", () => {
+    const { plan } = rollout("1", "v");
+    const few = proxies.slice(0, 3);
+    const reached = boundOf(plan, 0.01, few);
+    expect(few.filter((proxy) => hasReached(rollout("1", "v", { reached }), proxy))).toHaveLength(1);
+    expect(boundOf(plan, 0.01, [])).toBe(0.01);
+  });
+
+  it("goes by the newest rollout that reached the proxy and was not taken back", () => {
+    const [even, odd] = proxies as [(typeof proxies)[0], (typeof proxies)[0]];
+    const all = [
+      rollout("1", "a", { phase: "completed" }),
+      rollout("2", "b", { phase: "completed" }, { app: "odd" }),
+      rollout("3", "c", { phase: "rolled-back", reached: 1 }),
+      { ...rollout("4", "d", { phase: "completed" }), rollbackBy: "somebody" },
+      rollout("5", "e"),
+    ];
+    expect(assignedVersion(all, "f", even)).toBe("a");
+    expect(assignedVersion(all, "f", odd)).toBe("b");
+    expect(assignedVersion(all, "other", odd)).toBeUndefined();
+  });
+
+  it("keeps what can be gone back to in use", () => {
+    const done = (id: string, version: string) => rollout(id, version, { phase: "completed" });
+    expect(versionsInUse([done("1", "a"), done("2", "b"), done("3", "c")], "f")).toEqual(new Set(["b", "c"]));
+    expect(versionsInUse([rollout("1", "a", { phase: "rolled-back" }), rollout("2", "b")], "f")).toEqual(
+      new Set(["b"]),
+    );
+  });
+});
+
+describe("the gate", () => {
+  const well: CanaryState = { id: "p", acknowledged: true, restarted: false, silentMillis: 0, waitedMillis: 0 };
+  const figures = (requests: number, errors: number, slow = 0, failures = 0): Figures => ({
+    requests,
+    errors,
+    failures,
+    durations: new Map([
+      [10, requests - slow],
+      [1_000, requests],
+      [Number.POSITIVE_INFINITY, requests],
+    ]),
+  });
+  const judge = (canary: Figures, others: Figures, state: Partial<CanaryState> = {}) =>
+    findFailure({ canaries: [{ ...well, ...state }], canary, others }, DEFAULT_GATE) ?? "holds";
+
+  it.each([
+    ["nothing happened", figures(0, 0), figures(0, 0), "holds"],
+    ["both fail alike", figures(1_000, 100), figures(9_000, 900), "holds"],
+    ["chance explains it", figures(100, 3), figures(1_000, 10), "holds"],
+    ["too few requests tell", figures(20, 20), figures(1_000, 0), "holds"],
+    ["a third fails", figures(300, 100), figures(1_000, 0), "33.3 % of 300 requests failed"],
+    ["more are slow", figures(1_000, 0, 300), figures(1_000, 0, 20), "30.0 % of 1000 requests took longer than 10 ms"],
+    ["both are slow", figures(1_000, 0, 50), figures(1_000, 0, 60), "holds"],
+    ["the VM failed once", figures(10, 0, 0, 1), figures(0, 0), "VM failed"],
+  ])("when %s", (_, canary, others, expected) => {
+    expect(judge(canary, others)).toContain(expected);
+  });
+
+  it.each<[Partial<CanaryState>, string]>([
+    [{ acknowledged: false }, "holds"],
+    [{ acknowledged: false, waitedMillis: 10_001 }, "has not acknowledged"],
+    [{ rejected: "no such thing" }, "rejected it: no such thing"],
+    [{ restarted: true }, "started again"],
+    [{ silentMillis: 3_001 }, "told nothing"],
+  ])("with a canary that is %o", (state, expected) => {
+    expect(judge(figures(0, 0), figures(0, 0), state)).toContain(expected);
+  });
+});
+
+describe("Envoy's statistics", () => {
+  it("are read off the wire, and what is not wanted is passed over", () => {
+    const writer = new BinaryWriter();
+    family(writer, "http.a.downstream_rq_completed", 3, 42);
+    family(writer, "cluster.x.whatever", 3, 7);
+    const { values } = readMetrics(writer.finish(), (name) => name.startsWith("http."));
+    expect(values).toEqual(new Map([["http.a.downstream_rq_completed", 42]]));
+  });
+
+  it("that are garbage throw and read nothing", () => {
+    for (const bytes of [[0x12, 0xff], [0x07], [0x0a, 0x05, 1]]) {
+      expect(() => readMetrics(Uint8Array.from(bytes), () => true)).toThrow();
+    }
+  });
+
+  it("begin anew when the Envoy does, and that is noticed", () => {
+    const observations = new Observations();
+    const report = (at: number, uptime: number, requests: number) =>
+      observations.report(
+        "p",
+        {
+          values: new Map([
+            ["server.uptime", uptime],
+            ["http.a.downstream_rq_completed", requests],
+          ]),
+          histograms: new Map(),
+        },
+        at,
+      );
+    report(1_000, 50, 100);
+    report(2_000, 51, 150);
+    expect(observations.between(["p"], 1_000, 2_000).requests).toBe(50);
+    expect(observations.hasRestarted("p", 0)).toBe(false);
+    report(3_000, 1, 5);
+    report(4_000, 2, 9);
+    expect(observations.hasRestarted("p", 2_500)).toBe(true);
+    expect(observations.between(["p"], 0, 4_000).requests).toBe(4);
+  });
+});
+
+/** Field 2 of a StreamMetricsMessage: a family of one counter (3) or gauge (2). */
+function family(writer: BinaryWriter, name: string, kind: number, value: number): void {
+  writer.tag(2, WireType.LengthDelimited).fork();
+  writer.tag(1, WireType.LengthDelimited).string(name);
+  writer.tag(4, WireType.LengthDelimited).fork();
+  writer.tag(kind, WireType.LengthDelimited).fork();
+  writer.tag(1, WireType.Bit64).double(value);
+  writer.join().join().join();
+}

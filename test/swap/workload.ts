@@ -1,0 +1,60 @@
+// The service, rules and sidecars of every test of swaps.
+import { startBackend } from "../harness/backend.js";
+import { type Answered, ask } from "../harness/client.js";
+import { type Load, startLoad } from "../harness/load.js";
+import type { TestProxy } from "../harness/mesh.js";
+import { httpService, virtualService } from "../harness/policies.js";
+import type { Scope } from "../harness/scope.js";
+import { eventually } from "../harness/waiting.js";
+import { type SwapMesh, startSwapMesh } from "./swapping.js";
+
+export const HOST = "reviews.default.svc.cluster.local";
+
+/** User jason goes to v2, all others to v1; /slow takes two seconds and goes to v2. */
+export const RULES = virtualService(
+  "reviews",
+  `  - match: [{headers: {end-user: {exact: jason}}}]
+    route: [{destination: {host: reviews, subset: v2}}]
+  - match: [{uri: {prefix: /slow}}]
+    fault: {delay: {fixedDelay: 2s, percentage: {value: 100}}}
+    route: [{destination: {host: reviews, subset: v2}}]
+  - route: [{destination: {host: reviews, subset: v1}}]
+`,
+);
+
+export interface Workload extends SwapMesh {
+  readonly sidecars: readonly TestProxy[];
+  /** Resolves once every proxy runs that version. */
+  everyoneRuns(version: string): Promise<unknown>;
+}
+
+/** Three sidecars a, b and c, which have those names as label "app". */
+export async function startWorkload(scope: Scope): Promise<Workload> {
+  const swap = await startSwapMesh(scope);
+  const backends = { v1: await startBackend(scope, "v1"), v2: await startBackend(scope, "v2") };
+  await swap.mesh.apply("service.yaml", httpService("reviews", backends));
+  await swap.mesh.apply("rules.yaml", RULES);
+  const sidecars: TestProxy[] = [];
+  for (const name of ["a", "b", "c"]) sidecars.push(await swap.mesh.startProxy({ name, labels: { app: name } }));
+  const everyoneRuns = (version: string) =>
+    eventually(`every proxy runs ${version}`, async () =>
+      (await swap.proxies()).every(({ running }) => running === version),
+    );
+  return { ...swap, sidecars, everyoneRuns };
+}
+
+export const urlOf = ({ address }: { readonly address: string }, path = "/") => `http://${address}:9080${path}`;
+
+export function backendOf({ status, body }: Answered): string {
+  return status === 200 ? JSON.parse(body).backend : `status ${status}`;
+}
+
+export function loadOn(proxy: TestProxy, user: string, concurrency = 2): Load {
+  return startLoad({ url: urlOf(proxy), headers: { host: HOST, "end-user": user }, concurrency, name: backendOf });
+}
+
+/** Whether every one of them answers as the rules say. */
+export async function allServe(proxies: readonly TestProxy[]): Promise<boolean> {
+  const answers = await Promise.all(proxies.map((proxy) => ask(urlOf(proxy), { headers: { host: HOST } })));
+  return answers.every((answer) => backendOf(answer) === "v1");
+}
