@@ -8,7 +8,7 @@ import { apiSupportPage, untestedFields } from "./api-support-page.js";
 
 const root = process.cwd();
 /** Only ever lowered, to 0 in the end. */
-const MOST_UNTESTED = 37;
+const MOST_UNTESTED = 1;
 
 describe("docs/api-support.md", () => {
   test("is what `npm run docs:api` gives", () => {
