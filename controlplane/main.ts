@@ -164,21 +164,21 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     onFault: (path, error) => options.onAdminFault?.(path, error),
     ...(rollouts ? { filters: () => rollouts.view() } : {}),
   });
-  await rollouts?.start();
-  await updates.offer(await source.start((state) => void updates.offer(state)));
-  const adsAddress = await ads.listen(options.ads);
-  const adminAddress = await admin.listen(options.admin);
-  return {
-    ads: adsAddress,
-    admin: adminAddress,
-    async close() {
-      await source.close();
-      await rollouts?.close();
-      statistics.close();
-      metrics.close();
-      options.security?.close();
-      revisions.close();
-      await Promise.all([ads.close(), admin.close()]);
-    },
+  const close = async () => {
+    await source.close();
+    await rollouts?.close();
+    statistics.close();
+    metrics.close();
+    options.security?.close();
+    revisions.close();
+    await Promise.all([ads.close(), admin.close()]);
   };
+  try {
+    await rollouts?.start();
+    await updates.offer(await source.start((state) => void updates.offer(state)));
+    return { ads: await ads.listen(options.ads), admin: await admin.listen(options.admin), close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
 }

@@ -79,7 +79,8 @@ export const serveCommand: CommandDefinition = {
       await controlPlane.close();
       return exitCode.ok;
     } catch (error) {
-      log(error instanceof Error ? error.message : String(error));
+      const message = error instanceof Error ? error.message : String(error);
+      log(message.includes("EADDRINUSE") ? `${message}: choose another with --ads or --admin` : message);
       return exitCode.unavailable;
     }
   },
