@@ -28,7 +28,7 @@ export function assignedVersion(rollouts: readonly Rollout[], filter: string, pr
     ?.plan.version;
 }
 
-/** The bound that gives at least `share` of the known proxies the version, and one of them where there is any. */
+/** The bound that gives `share` of the known proxies the version, rounded up; that of later ones is as it falls. */
 export function boundOf(plan: RolloutPlan, share: number, proxies: readonly Candidate[]): number {
   const positions = proxies
     .filter((proxy) => isSelected(plan, proxy))
@@ -36,5 +36,5 @@ export function boundOf(plan: RolloutPlan, share: number, proxies: readonly Cand
     .sort((a, b) => a - b);
   if (share >= 1) return 1;
   const last = positions[Math.ceil(positions.length * share) - 1];
-  return last === undefined ? share : Math.max(share, last + 2 ** -48);
+  return last === undefined ? share : last + 2 ** -48;
 }

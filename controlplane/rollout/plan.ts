@@ -20,7 +20,7 @@ export interface RolloutState {
   readonly phase: "rolling" | "completed" | "rolled-back";
   /** Index of the present step. */
   readonly step: number;
-  /** Proxies whose position is below this have the version: the step's share, or more so that one proxy has it. */
+  /** Proxies whose position is below this have the version: about the step's share. */
   readonly reached: number;
   /** Why it was rolled back. */
   readonly reason?: string;

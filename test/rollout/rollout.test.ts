@@ -35,7 +35,11 @@ describe("the assignment", () => {
     expect(new Set(["1", "2", "3", "4", "5"].map(first)).size).toBeGreaterThan(1);
   });
 
-  it("reaches at least one proxy of few", () => {
+  it("reaches as many proxies as the share says, rounded up, and at least one", () => {
+    for (const id of ["1", "2", "3", "4", "5"]) {
+      const reached = boundOf(rollout(id, "v").plan, 0.3, proxies.slice(0, 5));
+      expect(proxies.slice(0, 5).filter((proxy) => hasReached(rollout(id, "v", { reached }), proxy))).toHaveLength(2);
+    }
     const { plan } = rollout("1", "v");
     const few = proxies.slice(0, 3);
     const reached = boundOf(plan, 0.01, few);
