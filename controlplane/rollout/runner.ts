@@ -93,11 +93,15 @@ export class RolloutRunner {
   }
 
   async #run(): Promise<void> {
+    let fault = "";
     while (!this.#stopped.signal.aborted) {
       try {
         await this.#turn();
+        fault = "";
       } catch (error) {
-        this.#options.onFault(error);
+        // One that lasts comes with every turn.
+        if (String(error) !== fault) this.#options.onFault(error);
+        fault = String(error);
       }
       await sleep(PERIOD, undefined, { signal: this.#stopped.signal }).catch(() => {});
     }

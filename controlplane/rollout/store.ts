@@ -12,6 +12,9 @@ const ID = /^\d{6}$/;
 
 export class RolloutStore {
   readonly #directory: string;
+  /** Plans never change; states only by this object, once a rollout has ended. */
+  readonly #plans = new Map<string, RolloutPlan>();
+  readonly #ended = new Map<string, RolloutState>();
 
   /** directory: the registry's. */
   constructor(directory: string) {
@@ -34,6 +37,7 @@ export class RolloutStore {
   }
 
   async saveState(id: string, state: RolloutState): Promise<void> {
+    this.#ended.delete(id);
     await writeFileDurably(join(this.#directory, id, "state.json"), `${JSON.stringify(state, null, 2)}\n`);
   }
 
@@ -48,10 +52,16 @@ export class RolloutStore {
 
   async #read(id: string): Promise<Rollout> {
     const read = (name: string) => readFile(join(this.#directory, id, name), "utf8").catch(() => undefined);
-    const [plan, state, rollbackBy] = await Promise.all([read("plan.json"), read("state.json"), read("rollback")]);
+    const plan = this.#plans.get(id) ?? (JSON.parse((await read("plan.json")) ?? "") as RolloutPlan);
+    this.#plans.set(id, plan);
+    const ended = this.#ended.get(id);
+    const rollbackBy = ended?.phase === "rolled-back" ? undefined : await read("rollback");
+    const text = ended ? undefined : await read("state.json");
+    const state = ended ?? (text === undefined ? undefined : (JSON.parse(text) as RolloutState));
+    if (state && state.phase !== "rolling") this.#ended.set(id, state);
     return {
-      plan: JSON.parse(plan ?? "") as RolloutPlan,
-      ...(state === undefined ? {} : { state: JSON.parse(state) as RolloutState }),
+      plan,
+      ...(state === undefined ? {} : { state }),
       ...(rollbackBy === undefined ? {} : { rollbackBy }),
     };
   }
