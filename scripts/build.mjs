@@ -25,7 +25,7 @@ export async function build() {
   await stamped({
     name: "controlplane",
     title: "Compiling the control plane",
-    inputs: ["controlplane", "test", "examples", "filters/policy", "tsconfig.json", "package-lock.json"],
+    inputs: ["controlplane", "bench", "test", "examples", "filters/policy", "tsconfig.json", "package-lock.json"],
     outputs: ["dist/controlplane"],
     work: () => {
       // What tsc remembers says nothing of files that were deleted from dist since.

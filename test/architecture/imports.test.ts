@@ -62,6 +62,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "filters/traffic": ["filters"],
   "filters/explain": ["filters/policy", "filters/match", "filters/rollout", "filters/fault"],
   examples: [],
+  bench: [...EVERYTHING],
   scripts: ["dist", "bin"],
   bin: ["dist"],
   test: [...EVERYTHING, "scripts", "dist"],

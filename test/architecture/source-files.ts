@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join, posix } from "node:path";
 
-const FOLDERS = ["bin", "controlplane", "envoy", "examples", "filters", "scripts", "test"];
+const FOLDERS = ["bench", "bin", "controlplane", "envoy", "examples", "filters", "scripts", "test"];
 const GENERATED = "controlplane/gen";
 
 export interface SourceFile {
