@@ -155,7 +155,9 @@ describe("limits", () => {
     covers("DestinationRule", "trafficPolicy.connectionPool.http.maxConcurrentStreams");
     await apply("two", "{http: {maxConcurrentStreams: 1}}");
     const before = http2.sessions();
-    await holding(3, "two", 9082, async () => expect(http2.sessions() - before).toBe(3));
+    await holding(3, "two", 9082, async () => {
+      await eventually("three connections", () => http2.sessions() - before === 3);
+    });
   });
 
   it("maxRequestsPerConnection closes a connection after so many", async () => {

@@ -232,7 +232,7 @@ describe("warmup", () => {
     await apply(`{loadBalancer: {simple: ROUND_ROBIN, warmup: ${warmup}}}`);
     await answers(1);
     // The old endpoint's own window ends.
-    await sleep(1_100);
+    await sleep(2_100);
     await mesh.apply("shop.yaml", shop(2));
     return tally(await answers(60)).b ?? 0;
   }
@@ -241,8 +241,8 @@ describe("warmup", () => {
     covers("DestinationRule", "trafficPolicy.loadBalancer.warmup", "trafficPolicy.loadBalancer.warmup.duration");
     covers("DestinationRule", "trafficPolicy.loadBalancer.warmup.minimumPercent");
     covers("DestinationRule", "trafficPolicy.loadBalancer.warmup.aggression");
-    expect(await shareOfNew("{duration: 1s, minimumPercent: 1}")).toBeLessThan(22);
-    expect(await shareOfNew("{duration: 1s, minimumPercent: 100}")).toBeGreaterThan(25);
-    expect(await shareOfNew("{duration: 1s, minimumPercent: 1, aggression: 20}")).toBeGreaterThan(22);
+    expect(await shareOfNew("{duration: 2s, minimumPercent: 1}")).toBeLessThan(22);
+    expect(await shareOfNew("{duration: 2s, minimumPercent: 100}")).toBeGreaterThan(25);
+    expect(await shareOfNew("{duration: 2s, minimumPercent: 1, aggression: 20}")).toBeGreaterThan(22);
   });
 });
