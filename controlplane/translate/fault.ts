@@ -2,8 +2,6 @@
 import type { PolicyFault } from "../policy/rule.js";
 import type { HttpRoute, VirtualService } from "../resources/virtual-service.js";
 
-/** "try" draws the fault for every try, so that retries can be tested; otherwise it is drawn once a request. */
-const DRAW_ANNOTATION = "headgate.dev/fault-draw";
 /** The time, as in 2030-01-31T12:00:00Z, from which on faults are no longer injected. */
 const EXPIRES_ANNOTATION = "headgate.dev/fault-expires";
 
@@ -15,7 +13,6 @@ export function ruleFault(rule: HttpRoute, owner: VirtualService): PolicyFault |
   return {
     ...(delay ? { delay: { millis: delay.fixedDelayMs, percentage: delay.percentage } } : {}),
     ...(abort ? { abort } : {}),
-    ...(annotations[DRAW_ANNOTATION] === "try" ? { perTry: true } : {}),
     ...(Number.isNaN(expiresAt) ? {} : { expiresAt }),
   };
 }
