@@ -33,13 +33,14 @@ const BYTES_VALUE = "type.googleapis.com/google.protobuf.BytesValue";
 function readable(value: JsonValue): JsonValue {
   if (Array.isArray(value)) return value.map(readable);
   if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, inner]) => {
-      if (SECRET_FIELDS.has(key) && !isFileName(inner)) return [key, "(secret)"];
-      const isBytes = key === "inlineBytes" || (key === "value" && value["@type"] === BYTES_VALUE);
-      return [key, isBytes && typeof inner === "string" ? describeBytes(inner) : readable(inner)];
-    }),
-  );
+  const { "@type": type, ...fields } = value;
+  const entries = Object.entries(fields).map(([key, inner]): [string, JsonValue] => {
+    if (SECRET_FIELDS.has(key) && !isFileName(inner)) return [key, "(secret)"];
+    const isBytes = key === "inlineBytes" || (key === "value" && type === BYTES_VALUE);
+    return [key, isBytes && typeof inner === "string" ? describeBytes(inner) : readable(inner)];
+  });
+  // The type first, for whoever reads.
+  return Object.fromEntries(type === undefined ? entries : [["@type", type], ...entries]);
 }
 
 /** Where a secret lies on the proxy's own machine is not secret. */
