@@ -26,7 +26,7 @@ const OF_ABI: ReadonlyMap<string, string> = new Map([
 const WASI = new Set(
   (
     "fd_write fd_read fd_seek fd_close fd_fdstat_get environ_get environ_sizes_get args_get args_sizes_get " +
-    "clock_time_get random_get proc_exit path_open fd_prestat_get fd_prestat_dir_name"
+    "clock_time_get random_get proc_exit path_open fd_prestat_get fd_prestat_dir_name sched_yield poll_oneoff"
   ).split(" "),
 );
 
