@@ -4,12 +4,11 @@ import * as host from "./abi/host";
 import { resetScratch, scratch } from "./abi/memory";
 import { count } from "./abi/metrics";
 import { ascii } from "./abi/text";
-import { addRoot, startTicking, stopTicking } from "./abi/ticker";
 import { noteDestination, noteMatch } from "./explain";
 import { hasExpiry, isExpired, strikes } from "./fault/draw";
-import * as paused from "./fault/paused";
 import { firstClause } from "./match/decide";
 import { fillFromHeaders, fillPath } from "./match/request";
+import { abort, keepTicking, pause, resumeDue } from "./pausing";
 import { record } from "./policy/image";
 import { DIGITS, findImage, keepImage, REFUSED, UNKNOWN } from "./policy/store";
 import * as tags from "./policy/tags";
@@ -27,8 +26,6 @@ const NANOS_PER_MILLI: u64 = 1_000_000;
 const PATH = ":path";
 const ROUTE = "route";
 const CLEAR_ROUTE_CACHE = "clear_route_cache";
-const FAULT = "fault filter abort";
-const DETAILS = "headgate_fault_abort";
 
 const routeNameProperty = ascii(tags.ROUTE_NAME_PROPERTY);
 const imageProperty = ascii(tags.IMAGE_PROPERTY);
@@ -36,8 +33,6 @@ const path = ascii(PATH);
 const route = ascii(ROUTE);
 const sourceAddress = ascii(tags.SOURCE_ADDRESS_PROPERTY);
 const clearRouteCache = ascii(CLEAR_ROUTE_CACHE);
-const faultBody = ascii(FAULT);
-const faultDetails = ascii(DETAILS);
 const namePrefix = ascii(tags.ROUTE_NAME_PREFIX);
 
 export function proxy_abi_version_0_2_1(): void {}
@@ -54,8 +49,7 @@ export function proxy_on_vm_start(_context: u32, _size: u32): u32 {
 }
 
 export function proxy_on_configure(context: u32, _size: u32): u32 {
-  addRoot(context);
-  if (paused.pausedCount() > 0) startTicking(context);
+  keepTicking(context);
   return 1;
 }
 
@@ -74,20 +68,9 @@ export function proxy_on_request_headers(context: u32, _count: u32, _endOfStream
   return injectFault(context, record(image, tags.SECTION_FAULTS, fault, tags.FAULT_STRIDE));
 }
 
-/** Resumes or aborts every request whose delay is over. */
 export function proxy_on_tick(context: u32): void {
   resetScratch();
-  const now = host.monotonicNow();
-  while (paused.pausedCount() > 0 && paused.nextDue() <= now) {
-    const stream = paused.pausedContext(0);
-    const status = paused.abortStatusOf(0);
-    const grpcStatus = paused.grpcStatusOf(0);
-    paused.removePaused(0);
-    if (!host.enterContext(stream)) continue;
-    if (status === 0) host.continueRequest();
-    else abort(status, grpcStatus);
-  }
-  if (paused.pausedCount() === 0) stopTicking(context);
+  resumeDue(context);
 }
 
 /** The image that the request's undecided route carries; UNKNOWN when the route is none of ours. */
@@ -158,6 +141,7 @@ function chooseDestination(image: usize, rule: usize): u32 {
 }
 
 function injectFault(context: u32, fault: usize): u32 {
+  if (load<u32>(fault, tags.FAULT_PER_TRY) !== 0) return CONTINUE;
   const delayed = strikes(load<u32>(fault, tags.FAULT_DELAY_ODDS), drawBits());
   const aborted = strikes(load<u32>(fault, tags.FAULT_ABORT_ODDS), drawBits());
   if (!delayed && !aborted) return CONTINUE;
@@ -168,32 +152,4 @@ function injectFault(context: u32, fault: usize): u32 {
   if (!aborted) return CONTINUE;
   abort(status, grpcStatus);
   return STOP;
-}
-
-/** Holds the request back; false, and counted, when too many wait already. */
-function pause(context: u32, milliseconds: u32, status: u32, grpcStatus: i32): bool {
-  const due = host.monotonicNow() + milliseconds * NANOS_PER_MILLI;
-  const first = paused.pausedCount() === 0;
-  if (!paused.addPaused(due, context, status, grpcStatus)) {
-    forgetGone(context);
-    if (!paused.addPaused(due, context, status, grpcStatus)) {
-      count(telemetry.delaysSkipped);
-      return false;
-    }
-  }
-  count(telemetry.delaysInjected);
-  if (first) startTicking(context);
-  return true;
-}
-
-/** Takes out the requests whose clients have left, which nothing tells us otherwise. */
-function forgetGone(context: u32): void {
-  for (let i = paused.pausedCount(); i > 0; i--)
-    if (!host.enterContext(paused.pausedContext(i - 1))) paused.removePaused(i - 1);
-  host.enterContext(context);
-}
-
-function abort(status: u32, grpcStatus: i32): void {
-  count(telemetry.abortsInjected);
-  host.sendLocalResponse(status, faultDetails, DETAILS.length, faultBody, FAULT.length, grpcStatus);
 }

@@ -1,4 +1,4 @@
-// Builds what runs: the generated protos, the filter (build/traffic.wasm) and the control plane (dist/).
+// Builds what runs: the generated protos, the filters (build/*.wasm) and the control plane (dist/).
 import { existsSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -17,10 +17,13 @@ export async function build() {
   });
   await stamped({
     name: "filter",
-    title: "Compiling the filter to Wasm",
-    inputs: ["filters", "asconfig.json", "package-lock.json"],
-    outputs: ["build/traffic.wasm"],
-    work: () => run(node, [bin("assemblyscript", "bin", "asc.js"), "--config", "asconfig.json", "--target", "release"]),
+    title: "Compiling the filters to Wasm",
+    inputs: ["filters", "asconfig.json", "asconfig.try.json", "package-lock.json"],
+    outputs: ["build/traffic.wasm", "build/try.wasm"],
+    work: async () => {
+      for (const config of ["asconfig.json", "asconfig.try.json"])
+        await run(node, [bin("assemblyscript", "bin", "asc.js"), "--config", config, "--target", "release"]);
+    },
   });
   await stamped({
     name: "controlplane",

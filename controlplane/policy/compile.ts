@@ -4,6 +4,10 @@
 // name: undecidedRouteName(compiled), and metadata.typed_filter_metadata[IMAGE_METADATA_KEY] = Any(BytesValue(image));
 // the host's matcher is an exact_match_map on filter state ROUTE_FILTER_STATE, with one entry for each route id that
 // the rules name. The filter (FILTER_NAME) finds the rest by itself.
+//
+// A fault with perTry is left to the upstream filter: the routes of its rule get
+// metadata.typed_filter_metadata[TRY_FAULT_METADATA_KEY] = Any(BytesValue(encodeFault(fault))), and the clusters they go
+// to get build/try.wasm as an upstream HTTP filter, before the codec, with name, root_id and vm_id TRY_FILTER_NAME.
 import { ROUTE_NAME_PREFIX } from "../../filters/policy/tags.js";
 import { type Clause, type PolicyProblem, readClauses } from "./clauses.js";
 import { encodeImage } from "./image-writer.js";
@@ -14,8 +18,15 @@ import { writeOutcomes } from "./outcome-sections.js";
 import type { PolicyRule } from "./rule.js";
 import { createSections } from "./sections.js";
 
-export { FILTER_NAME, IMAGE_METADATA_KEY, ROUTE_FILTER_STATE } from "../../filters/policy/tags.js";
+export {
+  FILTER_NAME,
+  IMAGE_METADATA_KEY,
+  ROUTE_FILTER_STATE,
+  TRY_FAULT_METADATA_KEY,
+  TRY_FILTER_NAME,
+} from "../../filters/policy/tags.js";
 export type { PolicyProblem } from "./clauses.js";
+export { encodeFault } from "./outcome-sections.js";
 
 export interface CompiledPolicy {
   /** The image, as docs/policy-format.md describes it. */

@@ -29,7 +29,7 @@ export function writeOutcomes(
       start,
       rule.destinations.length,
       rule.destinations.reduce((sum, { weight }) => sum + weight, 0),
-      rule.fault ? writeFault(rule.fault, sections) : tags.NONE,
+      rule.fault ? sections.faults.add(...faultWords(rule.fault)) : tags.NONE,
       rule.rollout ? writeRollout(rule.rollout, inputs, sections, pending) : tags.NONE,
     );
   }
@@ -47,8 +47,13 @@ function indexOf(known: Map<string, number>, text: string, add: (bytes: Uint8Arr
   return index;
 }
 
-function writeFault({ delay, abort, perTry, expiresAt }: PolicyFault, sections: Sections): number {
-  return sections.faults.add(
+/** One record of FAULTS by itself, for a route's metadata; see tags.TRY_FAULT_METADATA_KEY. */
+export function encodeFault(fault: PolicyFault): Uint8Array {
+  return new Uint8Array(Int32Array.from(faultWords(fault), (word) => word | 0).buffer);
+}
+
+function faultWords({ delay, abort, perTry, expiresAt }: PolicyFault): number[] {
+  return [
     odds(delay?.percentage),
     delay?.millis ?? 0,
     odds(abort?.percentage),
@@ -56,7 +61,7 @@ function writeFault({ delay, abort, perTry, expiresAt }: PolicyFault, sections: 
     abort?.grpcStatus ?? tags.NONE,
     perTry ? 1 : 0,
     ...long(expiresAt ?? 0),
-  );
+  ];
 }
 
 /** A percentage in millionths. */

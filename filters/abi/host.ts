@@ -1,11 +1,15 @@
 // The host calls the filter makes. What a call gives back lies in scratch, at resultPointer with resultLength bytes.
 import * as host from "@solo-io/proxy-runtime/assembly/imports";
+import { proxy_set_buffer_bytes } from "./env";
 import { clock_time_get, random_get } from "./wasi_snapshot_preview1";
 
 const RESULT: usize = memory.data(16, 16);
 const OK: u32 = 0;
 const MONOTONIC_CLOCK: u32 = 1;
 const REQUEST_HEADERS: u32 = 0;
+const RESPONSE_BODY: u32 = 1;
+export const RESPONSE_HEADERS: u32 = 2;
+export const RESPONSE_TRAILERS: u32 = 3;
 const REQUEST_STREAM: u32 = 0;
 
 export function resultPointer(): usize {
@@ -37,6 +41,20 @@ export function setFilterState(name: usize, nameLength: usize, value: usize, len
 
 export function callForeign(name: usize, length: usize): bool {
   return host.proxy_call_foreign_function(name, length, 0, 0, RESULT, RESULT + 4) === OK;
+}
+
+/** map: RESPONSE_HEADERS or RESPONSE_TRAILERS. */
+export function setHeader(map: u32, name: usize, nameLength: usize, value: usize, length: usize): void {
+  host.proxy_replace_header_map_value(map, name, nameLength, value, length);
+}
+
+export function removeResponseHeader(name: usize, length: usize): void {
+  host.proxy_remove_header_map_value(RESPONSE_HEADERS, name, length);
+}
+
+/** Drops the bytes of the response's body that are there now. */
+export function clearResponseBody(size: usize): void {
+  proxy_set_buffer_bytes(RESPONSE_BODY, 0, size, 0, 0);
 }
 
 /** Nanoseconds since the epoch. */

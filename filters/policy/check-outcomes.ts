@@ -31,12 +31,16 @@ function checkRoutes(image: usize): bool {
 function checkFaults(image: usize): bool {
   const faults = section(image, tags.SECTION_FAULTS);
   for (let i: u32 = 0, count = sectionCount(image, tags.SECTION_FAULTS); i < count; i++) {
-    const fault = faults + i * tags.FAULT_STRIDE;
-    const status = load<u32>(fault, tags.FAULT_ABORT_STATUS);
-    const grpcStatus = load<i32>(fault, tags.FAULT_GRPC_STATUS);
-    if (status < 200 || status > 599 || grpcStatus < tags.NONE || grpcStatus > 16) return false;
+    if (!isValidFault(faults + i * tags.FAULT_STRIDE)) return false;
   }
   return true;
+}
+
+/** Whether the bytes of one fault make sense. */
+export function isValidFault(fault: usize): bool {
+  const status = load<u32>(fault, tags.FAULT_ABORT_STATUS);
+  const grpcStatus = load<i32>(fault, tags.FAULT_GRPC_STATUS);
+  return status >= 200 && status <= 599 && grpcStatus >= tags.NONE && grpcStatus <= 16;
 }
 
 /** The runs of one rule follow those of the rule before it. */

@@ -14,6 +14,13 @@ export const SOURCE_ADDRESS_PROPERTY = "source\0address";
 export const ROUTE_FILTER_STATE = "wasm.route";
 /** The filter's name, root id and VM id. */
 export const FILTER_NAME = "headgate.traffic";
+/**
+ * The upstream filter for faults that are drawn for every try: its name, root id and VM id. It injects what the decided
+ * route's typed metadata holds under TRY_FAULT_METADATA_KEY, as a google.protobuf.BytesValue of one record of FAULTS.
+ */
+export const TRY_FILTER_NAME = "headgate.try";
+export const TRY_FAULT_METADATA_KEY = "headgate.fault";
+export const TRY_FAULT_PROPERTY = "xds\0route_metadata\0typed_filter_metadata\0headgate.fault";
 
 /** "HGPI", little-endian. */
 export const MAGIC = 0x49504748;

@@ -17,6 +17,7 @@ import { startTestEnvoy, type TestEnvoy } from "../harness/envoy.js";
 import type { Scope } from "../harness/scope.js";
 
 export const MODULE = join(process.cwd(), "build", "traffic.wasm");
+export const TRY_MODULE = join(process.cwd(), "build", "try.wasm");
 const TYPE = "type.googleapis.com/";
 
 export interface TrafficEnvoy extends TestEnvoy {
@@ -53,11 +54,19 @@ export function compile(rules: readonly PolicyRule[]): CompiledPolicy {
   return compiled;
 }
 
-/** The virtual host whose rules the filter decides. Each route answers 200 with its id; the undecided one 503. */
-export function ruledHost(name: string, domains: readonly string[], rules: readonly PolicyRule[]): object {
+/**
+ * The virtual host whose rules the filter decides. The undecided route answers 503; each other does what route says,
+ * and by default answers 200 with its id.
+ */
+export function ruledHost(
+  name: string,
+  domains: readonly string[],
+  rules: readonly PolicyRule[],
+  route: (id: string) => object = (id) => answer(id, 200),
+): object {
   const compiled = compile(rules);
   const ids = new Set(rules.flatMap((rule) => rule.destinations.map(({ route }) => route)));
-  const map = Object.fromEntries([...ids].map((id) => [id, routeAction(answer(id, 200))]));
+  const map = Object.fromEntries([...ids].map((id) => [id, routeAction(route(id))]));
   return {
     name,
     domains,
@@ -109,21 +118,23 @@ function routeAction(route: object): object {
 
 /** What there is to choose about the filter's configuration. */
 export interface FilterOptions {
+  /** FILTER_NAME by default. */
+  readonly name?: string;
   readonly module?: string;
   /** The plugin's own configuration, which the filter does not look at. */
   readonly configuration?: string;
 }
 
 /** The filter's configuration as the control plane gives it. */
-export function filterConfig({ module = MODULE, configuration }: FilterOptions = {}): object {
+export function filterConfig({ name = FILTER_NAME, module = MODULE, configuration }: FilterOptions = {}): object {
   return {
     "@type": `${TYPE}envoy.extensions.filters.http.wasm.v3.Wasm`,
     config: {
-      name: FILTER_NAME,
-      root_id: FILTER_NAME,
+      name,
+      root_id: name,
       failure_policy: "FAIL_RELOAD",
       vm_config: {
-        vm_id: FILTER_NAME,
+        vm_id: name,
         runtime: "envoy.wasm.runtime.v8",
         code: { local: { filename: module } },
       },
@@ -136,7 +147,7 @@ export function filterConfig({ module = MODULE, configuration }: FilterOptions =
 
 /** The filter, built into the listener. */
 export function staticFilter(options: FilterOptions = {}): object {
-  return { name: FILTER_NAME, typed_config: filterConfig(options) };
+  return { name: options.name ?? FILTER_NAME, typed_config: filterConfig(options) };
 }
 
 /** The filter by ECDS, from a file that can be replaced while Envoy runs. */
@@ -187,7 +198,11 @@ export async function moduleOfOtherBytes(scope: Scope): Promise<string> {
 export async function startTrafficEnvoy(
   scope: Scope,
   virtualHosts: readonly object[],
-  { filters = [staticFilter()], connectionManager = {} }: { filters?: object[]; connectionManager?: object } = {},
+  {
+    filters = [staticFilter()],
+    connectionManager = {},
+    clusters = [],
+  }: { filters?: readonly object[]; connectionManager?: object; clusters?: readonly object[] } = {},
 ): Promise<TrafficEnvoy> {
   const address = await loopbackAddress(scope);
   const port = await freePort(address);
@@ -195,6 +210,7 @@ export async function startTrafficEnvoy(
   const bootstrap = {
     node: { id: "test", cluster: "test" },
     static_resources: {
+      clusters,
       listeners: [
         {
           name: "front",
