@@ -2,11 +2,11 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import type { CompiledPolicy } from "../../controlplane/policy/compile.js";
-import { murmur3 } from "../../controlplane/policy/murmur3.js";
 import type { PolicyRule } from "../../controlplane/policy/rule.js";
 import { TrafficFilter } from "../../controlplane/wasm-host/traffic-filter.js";
 import * as tags from "../../filters/policy/tags.js";
 import { request, rules } from "./arbitrary.js";
+import { identityOf, isSealed, seal } from "./image-seal.js";
 import { compile, MODULE } from "./traffic-envoy.js";
 
 export interface FuzzResult {
@@ -37,10 +37,10 @@ export function fuzzImages(
     if (done % 20_000 === 19_999) filter = new TrafficFilter(readFileSync(MODULE));
     const original = policies[random(policies.length)] as CompiledPolicy;
     const fresh = Uint8Array.from(original.image);
-    seal(fresh, random);
+    seal(fresh, randomIdentity(random));
     const image = mutate(fresh, random);
     const honest = random(4) === 0;
-    if (!honest) seal(image, random);
+    if (!honest) seal(image, randomIdentity(random));
     try {
       if (decideAll(filter, { ...original, image, hash: identityOf(image) }, requests, done)) {
         accepted++;
@@ -155,27 +155,8 @@ function mutate(original: Uint8Array, random: (limit: number) => number): Uint8A
   return random(20) === 0 ? image.slice(0, random(image.length)) : image;
 }
 
-/** Makes an image's size and checksum fit its bytes, and its identity its own. */
-function seal(image: Uint8Array, random: (limit: number) => number): void {
-  if (image.length < tags.HEADER_SIZE) return;
-  const view = new DataView(image.buffer);
-  for (let at = 0; at < tags.IDENTITY_LENGTH; at += 4)
-    view.setUint32(tags.HEADER_IDENTITY + at, random(0x7fffffff), true);
-  view.setUint32(tags.HEADER_MAGIC, tags.MAGIC, true);
-  view.setUint32(tags.HEADER_VERSION, tags.VERSION, true);
-  view.setUint32(tags.HEADER_SIZE_OF_IMAGE, image.length, true);
-  view.setUint32(tags.HEADER_CHECKSUM, murmur3(image.subarray(tags.HEADER_IDENTITY)), true);
-}
-
-function isSealed(image: Uint8Array): boolean {
-  const view = new DataView(image.buffer);
-  return view.getUint32(tags.HEADER_CHECKSUM, true) === murmur3(image.subarray(tags.HEADER_IDENTITY));
-}
-
-function identityOf(image: Uint8Array): string {
-  const identity = Buffer.alloc(tags.IDENTITY_LENGTH);
-  identity.set(image.subarray(tags.HEADER_IDENTITY, tags.HEADER_IDENTITY + tags.IDENTITY_LENGTH));
-  return identity.toString("hex");
+function randomIdentity(random: (limit: number) => number): Uint8Array {
+  return Uint8Array.from({ length: tags.IDENTITY_LENGTH }, () => random(256));
 }
 
 /** Whole numbers below a limit, from a seed. */
