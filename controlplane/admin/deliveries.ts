@@ -1,7 +1,9 @@
 // How long proxies take to answer what is new to them: kept for each proxy while something is on its way to it.
 
+export const DELIVERY_CAUSES = ["change", "connect"] as const;
+
 export interface Delivery {
-  readonly cause: "change" | "connect";
+  readonly cause: (typeof DELIVERY_CAUSES)[number];
   readonly millis: number;
 }
 

@@ -2,10 +2,10 @@
 // not grow with the mesh.
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { AdsEvent } from "../xds/events.js";
-import { Deliveries } from "./deliveries.js";
+import { DELIVERY_CAUSES, Deliveries } from "./deliveries.js";
 import { addProcessMetrics } from "./process-metrics.js";
 import { addStateMetrics, type StateSources } from "./state-metrics.js";
-import { shortType } from "./type-names.js";
+import { shortType, TYPE_URLS } from "./type-names.js";
 
 export interface Metrics {
   /**
@@ -45,6 +45,7 @@ export function createMetrics(sources: StateSources): Metrics {
     buckets: DELIVERY_BUCKETS,
     registers,
   });
+  for (const cause of DELIVERY_CAUSES) delivery.zero({ cause });
   const translation = new Histogram({
     name: "headgate_translation_seconds",
     help: "From a new state of the sources until the snapshots of all connected proxies are up to it.",
@@ -79,8 +80,13 @@ export function createMetrics(sources: StateSources): Metrics {
 }
 
 function addResponseMetrics(registry: Registry): (event: AdsEvent) => void {
-  const perType = (name: string, help: string) =>
-    new Counter({ name: `headgate_ads_${name}_total`, help, labelNames: ["type"], registers: [registry] });
+  const perType = (name: string, help: string) => {
+    const registers = [registry];
+    const counter = new Counter({ name: `headgate_ads_${name}_total`, help, labelNames: ["type"], registers });
+    // All that there can be, from the start: a series that appears late hides its first increase.
+    for (const typeUrl of TYPE_URLS.values()) counter.inc({ type: shortType(typeUrl) }, 0);
+    return counter;
+  };
   const pushes = perType("pushes", "Responses sent to proxies.");
   const bytes = perType("pushed_bytes", "Bytes of the responses sent to proxies.");
   const resources = perType("pushed_resources", "Resources sent to proxies.");

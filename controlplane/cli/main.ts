@@ -4,6 +4,7 @@ import { analyzeCommand } from "./analyze.js";
 import { type CommandDefinition, type CommandIo, exitCode, type OptionValues } from "./command.js";
 import { configCommand } from "./config.js";
 import { demoCommand } from "./demo.js";
+import { diffCommand } from "./diff.js";
 import { explainCommand } from "./explain.js";
 import {
   filterHistoryCommand,
@@ -31,6 +32,7 @@ const COMMANDS: readonly CommandDefinition[] = [
   analyzeCommand,
   statusCommand,
   configCommand,
+  diffCommand,
   explainCommand,
   testCommand,
   filterPushCommand,
