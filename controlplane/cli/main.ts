@@ -1,51 +1,7 @@
 // The `headgate` command: registers the commands, which are data, and runs the one that was asked for.
 import { Command, CommanderError, Option } from "commander";
-import { analyzeCommand } from "./analyze.js";
 import { type CommandDefinition, type CommandIo, exitCode, type OptionValues } from "./command.js";
-import { configCommand } from "./config.js";
-import { demoCommand } from "./demo.js";
-import { diffCommand } from "./diff.js";
-import { explainCommand } from "./explain.js";
-import {
-  filterHistoryCommand,
-  filterRollbackCommand,
-  filterStatusCommand,
-  filterUseCommand,
-} from "./filter-rollouts.js";
-import {
-  filterDiffCommand,
-  filterListCommand,
-  filterPushCommand,
-  filterRemoveCommand,
-  filterShowCommand,
-} from "./filter-versions.js";
-import { proxyCommand } from "./proxy.js";
-import { serveCommand } from "./serve.js";
-import { statusCommand } from "./status.js";
-import { testCommand } from "./test.js";
-import { validateCommand } from "./validate.js";
-
-const COMMANDS: readonly CommandDefinition[] = [
-  serveCommand,
-  proxyCommand,
-  validateCommand,
-  analyzeCommand,
-  statusCommand,
-  configCommand,
-  diffCommand,
-  explainCommand,
-  testCommand,
-  filterPushCommand,
-  filterListCommand,
-  filterShowCommand,
-  filterDiffCommand,
-  filterRemoveCommand,
-  filterUseCommand,
-  filterStatusCommand,
-  filterRollbackCommand,
-  filterHistoryCommand,
-  demoCommand,
-];
+import { loadCommands } from "./commands.js";
 
 /** Commands whose names begin with the same word stand under that. */
 const GROUPS: ReadonlyMap<string, string> = new Map([
@@ -63,7 +19,7 @@ export async function runCommand(words: readonly string[], io: CommandIo): Promi
       writeErr: (text) => void io.stderr.write(text),
     })
     .showHelpAfterError("(add --help for what there is)");
-  for (const definition of COMMANDS) {
+  for (const definition of await loadCommands(words[0])) {
     const [group, rest] = definition.name.split(" ");
     const parent = rest === undefined ? program : groupOf(program, group as string);
     parent.addCommand(
