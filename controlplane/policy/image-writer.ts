@@ -5,36 +5,52 @@ import { murmur3 } from "./murmur3.js";
 
 /** Records of a fixed number of 32-bit words, in the order they were added. */
 export class Records {
-  private readonly words: number[] = [];
+  private words = new Int32Array(256);
+  private length = 0;
 
   /** stride: bytes of a record, a multiple of 4. */
   constructor(private readonly stride: number) {}
 
   get count(): number {
-    return (this.words.length * 4) / this.stride;
+    return (this.length * 4) / this.stride;
   }
 
   /** Adds one record and returns its index. */
   add(...record: readonly number[]): number {
     if (record.length * 4 !== this.stride)
       throw new Error(`a record of ${this.stride} bytes has ${record.length} words`);
-    for (const word of record) this.words.push(word);
-    return this.count - 1;
+    const index = this.count;
+    this.reserve(record.length);
+    this.length += record.length;
+    this.set(index, ...record);
+    return index;
   }
 
   /** Adds size records that all hold NONE (a hash table's empty slots) and returns the index of the first. */
   addEmpty(size: number): number {
     const first = this.count;
-    for (let i = (size * this.stride) / 4; i > 0; i--) this.words.push(tags.NONE);
+    const length = (size * this.stride) / 4;
+    this.reserve(length);
+    this.words.fill(tags.NONE, this.length, this.length + length);
+    this.length += length;
     return first;
   }
 
+  /** Words of 32 bits, signed or not. */
   set(index: number, ...record: readonly number[]): void {
-    for (const [i, word] of record.entries()) this.words[(index * this.stride) / 4 + i] = word;
+    const start = (index * this.stride) / 4;
+    for (let i = 0; i < record.length; i++) this.words[start + i] = record[i] as number;
   }
 
   encode(): Uint8Array {
-    return new Uint8Array(Int32Array.from(this.words, (word) => word | 0).buffer);
+    return new Uint8Array(this.words.buffer, 0, this.length * 4);
+  }
+
+  private reserve(length: number): void {
+    if (this.length + length <= this.words.length) return;
+    const larger = new Int32Array(2 * (this.length + length));
+    larger.set(this.words);
+    this.words = larger;
   }
 }
 
