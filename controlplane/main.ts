@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { createMetrics } from "./admin/metrics.js";
 import { createAdmin } from "./admin/server.js";
-import { createAdmission, type Refused } from "./identity/admission.js";
+import { createAdmission, createCallAdmission, type Refused } from "./identity/admission.js";
 import type { AdsSecurity } from "./identity/ads-security.js";
 import { TRUSTING } from "./identity/authenticate.js";
 import { FILTER_NAME } from "./policy/compile.js";
@@ -58,6 +58,7 @@ export interface ControlPlane {
 
 /** Resolves once the sources are read and both addresses are served. Rejects when it cannot start. */
 export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
+  const ways = options.security?.ways ?? TRUSTING;
   const cache = new SnapshotCache();
   const revisions = new Revisions();
   const publisher = new Publisher({
@@ -80,6 +81,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
           filter: FILTER_NAME,
           proxies: () => publisher.proxies,
           statuses: (proxy) => ads.status(proxy),
+          admit: createCallAdmission(ways, () => publisher.proxies),
           republish: () => publisher.republish(),
           onFault: (error) => options.onFault?.("filters", error),
           ...(options.onRollout ? { onChange: options.onRollout } : {}),
@@ -117,7 +119,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     cache,
     synced: () => current !== undefined,
     onConnect: createAdmission({
-      ways: options.security?.ways ?? TRUSTING,
+      ways,
       onAdmitted: async (proxy) => {
         revisions.connected(proxy.id);
         metrics.connecting(proxy.id);

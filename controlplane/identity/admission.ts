@@ -1,8 +1,9 @@
 // Lets proxies in: a node that makes sense, from a client that may be it. Before that, nothing is done for a stream.
-import { status } from "@grpc/grpc-js";
+import type { PeerCertificate } from "node:tls";
+import { type Metadata, status } from "@grpc/grpc-js";
 import { type Proxy, parseNode } from "../proxy/proxy.js";
 import type { OnConnect } from "../xds/connect.js";
-import { authenticate, type Refusal, type Ways } from "./authenticate.js";
+import { authenticate, type Presented, type Refusal, type Ways } from "./authenticate.js";
 
 export interface Refused {
   /** Address and port. */
@@ -20,6 +21,26 @@ export interface AdmissionOptions {
   readonly onRefused: (refused: Refused) => void;
 }
 
+/** A call of another service, at the address of ADS. */
+export interface OtherCall {
+  readonly metadata: Metadata;
+  getAuthContext(): { readonly sslPeerCertificate?: PeerCertificate };
+}
+
+/**
+ * Whether the client of a call may speak for a node; undefined when it may. Where clients are known, only proxies that
+ * ADS has let in are spoken for.
+ */
+export function createCallAdmission(ways: Ways, proxies: () => ReadonlyMap<string, Proxy>) {
+  return async (nodeId: string, call: OtherCall): Promise<{ code: status; details: string } | undefined> => {
+    if (!ways.certificates && !ways.tokens) return undefined;
+    const proxy = proxies().get(nodeId);
+    if (!proxy) return { code: status.UNAVAILABLE, details: "this node is not connected to ADS" };
+    const refusal = await authenticate(presented(call.getAuthContext().sslPeerCertificate, call.metadata), proxy, ways);
+    return refusal && { code: status[refusal.code], details: refusal.message };
+  };
+}
+
 /** The ADS server's onConnect. A proxy's snapshots lie under its node id, whose namespace is the one that was proved. */
 export function createAdmission({ ways, onAdmitted, onRefused }: AdmissionOptions): OnConnect {
   return async (node, peer, metadata) => {
@@ -29,16 +50,16 @@ export function createAdmission({ ways, onAdmitted, onRefused }: AdmissionOption
     };
     const parsed = parseNode(node, peer.protocol);
     if ("error" in parsed) return refuse("INVALID_ARGUMENT", parsed.error);
-    const refusal = await authenticate(
-      {
-        ...(peer.certificate ? { certificate: peer.certificate.raw } : {}),
-        authorization: metadata.get("authorization").map(String),
-      },
-      parsed.proxy,
-      ways,
-    );
+    const refusal = await authenticate(presented(peer.certificate, metadata), parsed.proxy, ways);
     if (refusal) return refuse(refusal.code, refusal.message);
     await onAdmitted(parsed.proxy);
     return { key: parsed.proxy.id };
+  };
+}
+
+function presented(certificate: PeerCertificate | undefined, metadata: Metadata): Presented {
+  return {
+    ...(certificate ? { certificate: certificate.raw } : {}),
+    authorization: metadata.get("authorization").map(String),
   };
 }

@@ -3,22 +3,28 @@ import { type ServerReadableStream, type ServiceDefinition, status } from "@grpc
 import { type MetricsMessage, readMetrics } from "./metrics-stream.js";
 import { isObserved } from "./observations.js";
 
-type Stream = ServerReadableStream<Buffer, Buffer>;
+export type MetricsCall = ServerReadableStream<Buffer, Buffer>;
 
 export interface MetricsService {
   readonly definition: ServiceDefinition;
-  readonly implementation: { readonly streamMetrics: (call: Stream, done: (error: Refusal) => void) => void };
+  readonly implementation: { readonly streamMetrics: (call: MetricsCall, done: (error: Refusal) => void) => void };
   /** Ends all streams; Envoys come back by themselves. */
   close(): void;
 }
 
-interface Refusal {
+export interface Refusal {
   readonly code: status;
   readonly details: string;
 }
 
-/** onMetrics gets what the node that a stream names tells of itself; without it, Envoys are let talk. */
-export function createMetricsService(onMetrics?: (nodeId: string, message: MetricsMessage) => void): MetricsService {
+export interface MetricsTaker {
+  /** Undefined when the client of the call may speak for the node. */
+  readonly admit: (nodeId: string, call: MetricsCall) => Promise<Refusal | undefined>;
+  readonly onMetrics: (nodeId: string, message: MetricsMessage) => void;
+}
+
+/** The taker gets what the node that a stream names tells of itself; without one, Envoys are let talk. */
+export function createMetricsService(taker?: MetricsTaker): MetricsService {
   const open = new Set<(error: Refusal) => void>();
   return {
     definition: {
@@ -39,13 +45,21 @@ export function createMetricsService(onMetrics?: (nodeId: string, message: Metri
         const end = (code: status, details: string) => {
           if (open.delete(done)) done({ code, details });
         };
+        const begin = async (nodeId: string, first: MetricsMessage, { admit, onMetrics }: MetricsTaker) => {
+          call.pause();
+          const refusal = await admit(nodeId, call);
+          if (refusal) return end(refusal.code, refusal.details);
+          node = nodeId;
+          onMetrics(nodeId, first);
+          call.resume();
+        };
         call.on("data", (bytes: Buffer) => {
-          if (!onMetrics) return;
+          if (!taker) return;
           try {
             const message = readMetrics(bytes, isObserved);
-            node ??= message.nodeId;
-            if (node === undefined) end(status.INVALID_ARGUMENT, "the first message must name the node");
-            else onMetrics(node, message);
+            if (node !== undefined) taker.onMetrics(node, message);
+            else if (message.nodeId === undefined) end(status.INVALID_ARGUMENT, "the first message must name the node");
+            else void begin(message.nodeId, message, taker);
           } catch {
             end(status.INVALID_ARGUMENT, "that is no StreamMetricsMessage");
           }

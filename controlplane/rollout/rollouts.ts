@@ -3,7 +3,7 @@ import { FilterRegistry } from "../registry/registry.js";
 import { EXTENSION_CONFIG } from "../xds/order.js";
 import type { ProxyStatus } from "../xds/status.js";
 import type { Candidate } from "./assignment.js";
-import { createMetricsService, type MetricsService } from "./metrics-service.js";
+import { createMetricsService, type MetricsService, type MetricsTaker } from "./metrics-service.js";
 import { Observations } from "./observations.js";
 import type { Rollout } from "./plan.js";
 import { type Acknowledgement, RolloutRunner } from "./runner.js";
@@ -17,6 +17,8 @@ export interface RolloutsOptions {
   readonly proxies: () => ReadonlyMap<string, Candidate>;
   /** Of one proxy. */
   readonly statuses: (proxy: string) => readonly ProxyStatus[];
+  /** Whose word about a proxy counts. */
+  readonly admit: MetricsTaker["admit"];
   readonly republish: () => void;
   readonly onFault: (error: unknown) => void;
   readonly onChange?: (rollout: Rollout) => void;
@@ -47,8 +49,11 @@ export function createRollouts(options: RolloutsOptions): Rollouts {
     onFault: options.onFault,
     ...(options.onChange ? { onChange: options.onChange } : {}),
   });
-  const metrics = createMetricsService((node, message) => {
-    if (options.proxies().has(node)) observations.report(node, message, now());
+  const metrics = createMetricsService({
+    admit: options.admit,
+    onMetrics: (node, message) => {
+      if (options.proxies().has(node)) observations.report(node, message, now());
+    },
   });
   return {
     metrics,
