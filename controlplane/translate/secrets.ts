@@ -16,11 +16,18 @@ export interface Credential {
   readonly revocations?: Uint8Array;
 }
 
-/** Undefined when the proxy's namespace has no such secret. A name ending in -cacert may hold the authority alone. */
+/** The secrets that a credential is read from: its own, and the one ending in -cacert that may hold the authority alone. */
+export function secretsOf(
+  credentialName: string,
+  { mesh, proxy }: Context,
+): readonly [own: Secret | undefined, authority: Secret | undefined] {
+  const find = (name: string) => mesh.secrets.get(`${proxy.namespace}/${name}`);
+  return [find(credentialName), find(`${credentialName}-cacert`)];
+}
+
+/** Undefined when the proxy's namespace has no such secret. */
 export function findCredential(credentialName: string, context: Context): Credential | undefined {
-  const find = (name: string) => context.mesh.secrets.get(`${context.proxy.namespace}/${name}`);
-  const secret = find(credentialName);
-  const authority = find(`${credentialName}-cacert`);
+  const [secret, authority] = secretsOf(credentialName, context);
   if (!secret && !authority) return undefined;
   return { ...(secret ? read(secret) : {}), ...(authority ? authorityOf(authority) : {}) };
 }

@@ -14,7 +14,7 @@ import { outboundListeners } from "./outbound.js";
 import { encodedHost, httpPorts, outboundHosts, outboundRoutes } from "./outbound-routes.js";
 import { reachableServices } from "./reachable-services.js";
 import { type EnvoyResource, typeUrlOf } from "./resource.js";
-import { secretResources } from "./secrets.js";
+import { secretResources, secretsOf } from "./secrets.js";
 import { trafficFilterConfig } from "./traffic-filter.js";
 import { viewOf } from "./view.js";
 
@@ -140,13 +140,13 @@ function clusterResources(context: Context): ByType {
 
 /** The clusters of a service, as they were before where nothing that they depend on changed. */
 function clustersOf(service: MeshService, context: Context): readonly EnvoyResource[] {
-  const { memo, mesh, proxy } = context;
+  const { memo, mesh } = context;
   const dependencies = {
     cheap: [service, mesh.destinationRules, mesh.secrets],
     exact: () => [
       service,
       destinationPolicy(context, service),
-      ...serviceCredentials(service, context).map((name) => mesh.secrets.get(`${proxy.namespace}/${name}`)),
+      ...serviceCredentials(service, context).flatMap((name) => secretsOf(name, context)),
     ],
   };
   return memo.of(`clusters of ${service.hostname}`, dependencies, () => serviceClusters(service, context));

@@ -37,16 +37,22 @@ export async function startTestEnvoy(
   { concurrency = 1, logLevel = "warning", until = "ready", binary }: TestEnvoyOptions = {},
 ): Promise<TestEnvoy> {
   const log: string[] = [];
+  let crash = () => {};
+  const crashed = new Promise<never>((_, reject) => {
+    crash = () => reject(new Error(`Envoy ended by itself: ${log.slice(-5).join("\n")}`));
+  });
+  crashed.catch(() => {});
   const envoy = await startEnvoy({
     bootstrap: { admin: ADMIN, ...bootstrap },
     binary: binary ?? (await testEnvoyBinary()),
     logLevel,
     concurrency,
     onLog: (line) => log.push(line),
+    onCrash: () => crash(),
   });
   scope.use({ close: () => envoy.stop() });
   const address = await envoy.live();
-  if (until === "ready") await envoy.ready();
+  if (until === "ready") await Promise.race([envoy.ready(), crashed]);
   const admin = () => envoy.adminAddress ?? address;
   return {
     process: envoy,
