@@ -12,7 +12,6 @@ const scope = testScope();
 it.each([
   ["wasi_snapshot_preview1", "sched_yield", "(): u32", "()", true],
   ["wasi_snapshot_preview1", "poll_oneoff", "(a: u32, b: u32, c: u32, d: u32): u32", "(0, 0, 0, 0)", true],
-  ["env", "proxy_clear_route_cache", "(): u32", "()", false],
 ])("%s.%s is what Envoy says it is", async (module, name, signature, call, offered) => {
   const path = join(await scope.directory(), "module.wasm");
   const wasm = await compileFilter(`
@@ -26,4 +25,8 @@ export function proxy_on_request_headers(c: u32, n: u32, e: u32): u32 { called${
   );
   expect(started).toBe(offered);
   expect(offersCall("0.2.1", module, name)).toBe(offered);
+});
+
+it("leaves out what Envoy refuses to load: proxy_clear_route_cache", () => {
+  expect(offersCall("0.2.1", "env", "proxy_clear_route_cache")).toBe(false);
 });
