@@ -74,7 +74,7 @@ function gatewayBindAddress(context: Context): string {
 }
 
 /** Where a Service stands before the gateway, its target port is what the gateway listens on, as in Istio. */
-export function boundPort(port: number, context: Context): number {
+function boundPort(port: number, context: Context): number {
   const behind = instancesOf(context.mesh, context.proxy).find((instance) => instance.port.number === port);
   return behind?.targetPort ?? bindPort(port, context.proxy);
 }

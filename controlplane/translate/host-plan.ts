@@ -104,7 +104,7 @@ function hostDomains(host: string, namespace: string): string[] {
 const IN_CLUSTER = new RegExp(`^([^.*]+)\\.([^.]+)\\.svc\\.${CLUSTER_DOMAIN.replaceAll(".", "\\.")}$`);
 
 /** The names of a service's host, and its virtual addresses. */
-export function serviceDomains(service: MeshService, namespace: string): string[] {
+function serviceDomains(service: MeshService, namespace: string): string[] {
   const domains = hostDomains(service.hostname, namespace);
   // A headless service's pods have names of their own below it.
   if (service.headless) domains.push(`*.${service.hostname}`);

@@ -26,7 +26,7 @@ export function secretsOf(
 }
 
 /** Undefined when the proxy's namespace has no such secret. */
-export function findCredential(credentialName: string, context: Context): Credential | undefined {
+function findCredential(credentialName: string, context: Context): Credential | undefined {
   const [secret, authority] = secretsOf(credentialName, context);
   if (!secret && !authority) return undefined;
   return { ...(secret ? read(secret) : {}), ...(authority ? authorityOf(authority) : {}) };

@@ -20,7 +20,5 @@ export type Node =
   /** max may be Infinity. */
   | { readonly type: "repeat"; readonly node: Node; readonly min: number; readonly max: number };
 
-export const EMPTY: Node = { type: "concat", nodes: [] };
-
 /** A mistake in a pattern; caught within this folder. */
 export class PatternError extends Error {}
