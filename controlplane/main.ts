@@ -9,6 +9,7 @@ import { FILTER_NAME } from "./policy/compile.js";
 import { Publisher } from "./publish/publisher.js";
 import { Revisions } from "./publish/revisions.js";
 import { Updates } from "./publish/updates.js";
+import { Registrations } from "./registration/registrations.js";
 import { createMetricsService } from "./rollout/metrics-service.js";
 import type { Rollout } from "./rollout/plan.js";
 import { createRollouts } from "./rollout/rollouts.js";
@@ -32,6 +33,10 @@ export interface ControlPlaneOptions {
   readonly trafficFilter: string;
   /** The filter registry's directory; without it every proxy has the module above. */
   readonly filters?: string;
+  /** The directory of workloads that register themselves in WorkloadGroups; without it none does. */
+  readonly registrations?: string;
+  /** A proxy that cannot register itself, and why. */
+  readonly onRegistrationRefused?: (proxy: string, reason: string) => void;
   /** A rollout of a filter's version begins, goes on or ends. */
   readonly onRollout?: (rollout: Rollout) => void;
   /** See TranslateOptions. */
@@ -87,10 +92,21 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
           ...(options.onRollout ? { onChange: options.onRollout } : {}),
         });
   const statistics = rollouts?.metrics ?? createMetricsService();
+  const registrations =
+    options.registrations === undefined
+      ? undefined
+      : new Registrations({
+          directory: options.registrations,
+          group: (namespace, name) => {
+            const found = current?.resources.get(`WorkloadGroup/${namespace}/${name}`);
+            return found?.kind === "WorkloadGroup" ? found : undefined;
+          },
+          onRefused: (proxy, reason) => options.onRegistrationRefused?.(proxy.id, reason),
+          onFault: (error) => options.onFault?.("workloads that register themselves", error),
+        });
+  const directories = [...options.directories, ...(options.registrations === undefined ? [] : [options.registrations])];
   const source = createMergedSource(
-    options.directories.map((directory) =>
-      createDirectorySource({ directory, defaultNamespace: options.defaultNamespace }),
-    ),
+    directories.map((directory) => createDirectorySource({ directory, defaultNamespace: options.defaultNamespace })),
   );
   let current: SourceState | undefined;
   const violations = () => [...(current?.violations ?? []), ...publisher.mesh.violations];
@@ -108,6 +124,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
         });
       });
       current = state;
+      if ([...state.changed].some((key) => key.startsWith("WorkloadGroup/"))) registrations?.refresh();
       const { mesh } = publisher;
       revisions.published(before, state, () => state.violations.length + mesh.violations.length);
       options.onState?.(state);
@@ -124,6 +141,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
         revisions.connected(proxy.id);
         metrics.connecting(proxy.id);
         await publisher.connect(proxy);
+        registrations?.connected(proxy);
       },
       onRefused: (refused) => {
         metrics.refused(refused.code);
@@ -132,6 +150,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     }),
     onDisconnect: (key) => {
       publisher.disconnect(key);
+      registrations?.disconnected(key);
       revisions.disconnected(key);
       metrics.disconnected(key);
       rollouts?.disconnected(key);
@@ -168,6 +187,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   });
   const close = async () => {
     await source.close();
+    await registrations?.close();
     await rollouts?.close();
     statistics.close();
     metrics.close();
@@ -177,6 +197,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   };
   try {
     await rollouts?.start();
+    await registrations?.start();
     await updates.offer(await source.start((state) => void updates.offer(state)));
     return { ads: await ads.listen(options.ads), admin: await admin.listen(options.admin), close };
   } catch (error) {

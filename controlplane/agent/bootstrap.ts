@@ -22,6 +22,8 @@ export interface ProxyIdentity {
   /** NONE: nothing is captured, the application talks to the sidecar by its address. */
   readonly interceptionMode: "REDIRECT" | "NONE";
   readonly serviceAccount?: string;
+  /** The WorkloadGroup in which the workload registers itself. */
+  readonly workloadGroup?: string;
   /** What the instance belongs to, as a deployment's name. */
   readonly workloadName?: string;
   /** The proxy may not bind ports below 1024. */
@@ -75,6 +77,7 @@ function createNode(identity: ProxyIdentity): Record<string, unknown> {
       INTERCEPTION_MODE: identity.interceptionMode,
       INSTANCE_IPS: addresses.join(","),
       SERVICE_ACCOUNT: identity.serviceAccount ?? "default",
+      ...(identity.workloadGroup === undefined ? {} : { AUTO_REGISTER_GROUP: identity.workloadGroup }),
       WORKLOAD_NAME: identity.workloadName ?? name,
       ...(identity.unprivileged ? { UNPRIVILEGED_POD: "true" } : {}),
     },

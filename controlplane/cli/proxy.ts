@@ -41,6 +41,7 @@ export const proxyCommand: CommandDefinition = {
       default: "NONE",
     },
     { flags: "--service-account <name>", summary: "its service account", default: "default" },
+    { flags: "--group <name>", summary: "the WorkloadGroup in which the workload registers itself" },
     { flags: "--workload <name>", summary: "what it is an instance of (default: its name)" },
     { flags: "--locality <region/zone/subzone>", summary: "where it runs" },
     {
@@ -177,6 +178,7 @@ async function readSettings(options: OptionValues, cwd: string): Promise<Read<Se
         labels,
         interceptionMode: given("interceptionMode") === "REDIRECT" ? "REDIRECT" : "NONE",
         serviceAccount: given("serviceAccount") ?? "default",
+        ...(given("group") ? { workloadGroup: given("group") as string } : {}),
         ...(given("workload") ? { workloadName: given("workload") as string } : {}),
         unprivileged: options.lowPorts === "no" || (options.lowPorts !== "yes" && (await needsPrivilege())),
         ...(region ? { locality: { region, ...(zone ? { zone } : {}), ...(subzone ? { subzone } : {}) } } : {}),

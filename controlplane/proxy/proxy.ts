@@ -16,6 +16,8 @@ export interface Proxy {
   readonly addresses: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
   readonly serviceAccount: string;
+  /** The WorkloadGroup of its namespace in which it registers itself. */
+  readonly workloadGroup?: string;
   readonly interceptionMode: InterceptionMode;
   /** It takes virtual hosts as resources of their own, which only delta clients can. */
   readonly separateHosts: boolean;
@@ -71,6 +73,7 @@ export function parseNode(node: Node, protocol: Protocol): { readonly proxy: Pro
   }
   const labels = stringMap(metadata.LABELS);
   if (!labels) return { error: `metadata LABELS must map at most ${MAX_LABELS} names to strings` };
+  const workloadGroup = text(metadata.AUTO_REGISTER_GROUP);
   const mode = text(metadata.INTERCEPTION_MODE) ?? "REDIRECT";
   if (mode !== "REDIRECT" && mode !== "NONE") return { error: "metadata INTERCEPTION_MODE must be REDIRECT or NONE" };
   return {
@@ -82,6 +85,7 @@ export function parseNode(node: Node, protocol: Protocol): { readonly proxy: Pro
       addresses: Object.freeze(addresses(address, text(metadata.INSTANCE_IPS))),
       labels,
       serviceAccount: text(metadata.SERVICE_ACCOUNT) ?? "default",
+      ...(workloadGroup === undefined ? {} : { workloadGroup }),
       interceptionMode: mode,
       separateHosts: protocol === "delta",
       unprivileged: metadata.UNPRIVILEGED_POD === "true" || metadata.UNPRIVILEGED_POD === true,

@@ -23,8 +23,7 @@ export type Tier = "core" | "expected" | "rare";
 
 /** What Headgate does with a field that is part of Istio's API. */
 export interface Support {
-  /** What is checked has no effect on traffic by itself. */
-  readonly status: "works" | "checked" | "refused";
+  readonly status: "works" | "refused";
   readonly tier: Tier;
   /** For a deprecated field that still works: what to write instead. */
   readonly successor?: string;
@@ -33,11 +32,6 @@ export interface Support {
 /** A field that has its documented effect. */
 export function works<T>(tier: Tier, schema: Schema<T>): Schema<T> {
   return annotate(schema, { status: "works", tier });
-}
-
-/** A field that is held against its documentation and has no effect on traffic by itself. */
-export function checked<T>(tier: Tier, schema: Schema<T>): Schema<T> {
-  return annotate(schema, { status: "checked", tier });
 }
 
 /** A field that is known and refused, because ignoring it silently would be worse. */

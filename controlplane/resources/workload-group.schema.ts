@@ -1,14 +1,14 @@
 // The schema of WorkloadGroup's spec.
-import { checked, labels, map, type Raw, refused, struct, text } from "./schema.js";
+import { labels, map, type Raw, refused, struct, text, works } from "./schema.js";
 import { workloadEntrySchema } from "./service-entry.schema.js";
 
 export const workloadGroupSchema = struct(
   {
-    metadata: checked(
+    metadata: works(
       "expected",
-      struct({ labels: checked("expected", labels()), annotations: checked("expected", map(text(), "labelKey")) }),
+      struct({ labels: works("expected", labels()), annotations: works("expected", map(text(), "labelKey")) }),
     ),
-    template: checked("expected", workloadEntrySchema),
+    template: works("expected", workloadEntrySchema),
     probe: refused("rare"),
   },
   ["template"],

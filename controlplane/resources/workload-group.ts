@@ -2,7 +2,7 @@
 import type { Resource } from "./resource.js";
 import type { WorkloadEndpoint } from "./service-entry.js";
 
-/** Has no effect by itself, and registration is not there: it is read so that its faults are told. */
+/** What a proxy that names the group becomes while it is connected: see registration/. */
 export interface WorkloadGroupSpec {
   /** For the metadata of the entries. */
   readonly metadata: {

@@ -40,6 +40,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "controlplane/agent": ["controlplane/identity/followed-files"],
   "controlplane/identity": ["controlplane/proxy", "controlplane/xds"],
   "controlplane/registry": [],
+  "controlplane/registration": ["controlplane/proxy", "controlplane/registry/durable", "controlplane/resources"],
   "controlplane/rollout": ["controlplane/registry", "controlplane/proxy", "controlplane/xds"],
   "controlplane/wasm-host": ["controlplane/policy", "controlplane/resources", "filters/policy/tags"],
   "controlplane/explain": [

@@ -34,6 +34,8 @@ export interface TestProxyOptions {
 export interface TestMeshOptions {
   /** Where proxies log each request; nowhere by default. */
   readonly accessLog?: string;
+  /** The directory of workloads that register themselves. */
+  readonly registrations?: string;
   /** The filter registry's directory. */
   readonly filters?: string;
 }

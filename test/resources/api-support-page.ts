@@ -36,7 +36,6 @@ each entry of a list, \`{}\` for each value of a map.
 
 - **works**: has its documented effect. The test named sends traffic through real Envoys.
 - **deprecated**: works, with a warning that names the successor.
-- **checked**: held against its documentation, without an effect on traffic by itself; see the deviations.
 - **refused**: known, and an error of the code [unsupported-field](messages/unsupported-field.md).
 
 A field that is not here is an error of the code [unknown-field](messages/unknown-field.md).

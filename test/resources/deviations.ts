@@ -59,7 +59,8 @@ export const DEVIATIONS: readonly Deviation[] = [
   },
   {
     subject: "WorkloadGroup",
-    says: "It is checked and has no effect: workloads do not register themselves; write their WorkloadEntries.",
-    reason: "Registration needs workload identities.",
+    says: "Workloads register themselves where the control plane has a directory for them (`serve --registrations`).",
+    reason:
+      "Their entries must outlive the control plane, or its restart would take their traffic away. `probe` is refused: a workload's probe is its agent's.",
   },
 ];
