@@ -91,7 +91,7 @@ function narrow(all: EgressScope, listener: EgressListener, namespace: string): 
     services: all.services.filter(
       (service) =>
         anyPatternCovers(patterns, service.namespace, service.hostname) &&
-        (!port || service.ports.some((own) => own.number === port.number)),
+        (!port?.number || service.ports.some((own) => own.number === port.number)),
     ),
     virtualServices: all.virtualServices.filter((candidate) => importsVirtualService(patterns, candidate)),
   };

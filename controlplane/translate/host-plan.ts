@@ -3,7 +3,7 @@
 
 import { isIP } from "node:net";
 import { CLUSTER_DOMAIN, fullHostname, hostCovers, isWildcard } from "../mesh/hostname.js";
-import { isHttp, type MeshService } from "../mesh/service.js";
+import type { MeshService } from "../mesh/service.js";
 import type { VirtualService } from "../resources/virtual-service.js";
 
 export interface HostPlan {
@@ -15,6 +15,8 @@ export interface HostPlan {
   readonly domainText: string;
   /** The host's own service, where it is one. */
   readonly service?: MeshService;
+  /** The port that a request means; the service's own where one listener takes all ports. */
+  readonly port: number;
   /** Those whose rules govern it, in order; empty where none speaks of it. */
   readonly virtualServices: readonly VirtualService[];
 }
@@ -26,11 +28,14 @@ export interface MeshRules {
   readonly hosts: ReadonlyMap<string, VirtualService>;
 }
 
-/** Takes the virtual services oldest first. */
-export function indexMeshRules(virtualServices: readonly VirtualService[]): MeshRules {
+/** Takes the virtual services oldest first; those without rules of the section do not count. */
+export function indexMeshRules(
+  virtualServices: readonly VirtualService[],
+  section: "http" | "tls" | "tcp" = "http",
+): MeshRules {
   const hosts = new Map<string, VirtualService>();
   for (const virtualService of virtualServices) {
-    if (virtualService.spec.http.length === 0 || !virtualService.spec.gateways.includes("mesh")) continue;
+    if (virtualService.spec[section].length === 0 || !virtualService.spec.gateways.includes("mesh")) continue;
     for (const host of virtualService.spec.hosts) {
       const full = fullHostname(host, virtualService.meta.namespace);
       if (!hosts.has(full)) hosts.set(full, virtualService);
@@ -55,14 +60,19 @@ export interface ServiceHosts {
   readonly domains: ReadonlySet<string>;
 }
 
-export function planServiceHosts(services: readonly MeshService[], port: number, namespace: string): ServiceHosts {
+/** `onPort` gives the HTTP port of a service that is meant, if it has one. */
+export function planServiceHosts(
+  services: readonly MeshService[],
+  onPort: (service: MeshService) => number | undefined,
+  namespace: string,
+): ServiceHosts {
   const taken = new Set<string>();
-  const hosts = services
-    .filter((service) => service.ports.some((own) => own.number === port && isHttp(own.protocol)))
-    .map((service) => {
-      const domains = serviceDomains(service, namespace).filter((domain) => !taken.has(domain) && taken.add(domain));
-      return { name: `${service.hostname}:${port}`, domains, domainText: domains.join(" "), service };
-    });
+  const hosts = services.flatMap((service) => {
+    const port = onPort(service);
+    if (port === undefined) return [];
+    const domains = serviceDomains(service, namespace).filter((domain) => !taken.has(domain) && taken.add(domain));
+    return [{ name: `${service.hostname}:${port}`, domains, domainText: domains.join(" "), service, port }];
+  });
   return { hosts: hosts.filter(({ domains }) => domains.length > 0), domains: taken };
 }
 
@@ -89,7 +99,7 @@ export function planOutboundHosts(
     );
     for (const domain of domains) taken.add(domain);
     if (domains.length > 0)
-      plans.push({ name: `${host}:${port}`, domains, domainText: domains.join(" "), virtualServices: [owner] });
+      plans.push({ name: `${host}:${port}`, domains, domainText: domains.join(" "), port, virtualServices: [owner] });
   }
   return plans;
 }

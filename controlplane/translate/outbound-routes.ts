@@ -17,9 +17,10 @@ import { decidedVirtualHost, nativeVirtualHost } from "./virtual-host.js";
 /** The annotation of a VirtualService by which its hosts are served without a decision when the filter cannot decide. */
 const FAIL_OPEN_ANNOTATION = "headgate.dev/fail-open";
 
-/** One outbound port with HTTP services behind it. */
+/** One outbound port with services behind it. */
 export interface OutboundPort {
   readonly egress: EgressScope;
+  /** 0 for a listener on a socket that takes each service on the first of its ports. */
   readonly port: number;
   readonly services: readonly MeshService[];
 }
@@ -39,11 +40,21 @@ export function httpPorts(context: Context): readonly OutboundPort[] {
 }
 
 function httpServices(entry: OutboundPort, context: Context): readonly MeshService[] {
-  const isHttpPort = (own: ServicePort) =>
-    own.number === entry.port && isHttp(own.protocol) && isHttp(readAs(entry, own.protocol));
   return context.memo.list(`http of ${routeNameOf(entry)}`, [entry.services, entry.egress.port?.protocol], () =>
-    entry.services.filter(({ ports }) => ports.some(isHttpPort)),
+    entry.services.filter((service) => {
+      const own = portOf(entry, service, isHttp);
+      return own !== undefined && isHttp(readAs(entry, own.protocol));
+    }),
   );
+}
+
+/** The port of a service that a request to the outbound port means, if the service has one of such a protocol. */
+export function portOf(
+  { port }: Pick<OutboundPort, "port">,
+  service: MeshService,
+  isRight: (protocol: Protocol) => boolean,
+): ServicePort | undefined {
+  return service.ports.find((own) => (port === 0 || own.number === port) && isRight(own.protocol));
 }
 
 /** How the port's traffic is read: as the egress listener says, where it says, else as the service's port does. */
@@ -54,6 +65,7 @@ export function readAs({ egress }: OutboundPort, own: Protocol): Protocol {
 /** All ports of a sidecar's egress, listener by listener, in rising order within each. */
 export function outboundPorts(context: Context): readonly OutboundPort[] {
   return context.scope.egress.flatMap((egress, index) => {
+    if (egress.port?.number === 0) return [{ egress, port: 0, services: egress.services }];
     const byPort = context.memo.of(`ports of egress ${index}`, { cheap: [egress.services] }, () => [
       ...servicesByPort(egress.services),
     ]);
@@ -90,7 +102,7 @@ export function encodedHost(entry: OutboundPort, plan: HostPlan, context: Contex
     ],
   };
   return context.memo.of(`host ${name}/${plan.name}`, dependencies, () =>
-    encodeHost(name, outboundVirtualHost(plan, entry.port, context)),
+    encodeHost(name, outboundVirtualHost(plan, context)),
   );
 }
 
@@ -102,7 +114,7 @@ export function outboundHosts(entry: OutboundPort, context: Context): HostPlan[]
     indexMeshRules(egress.virtualServices),
   );
   const own = memo.of(`hosts of ${routeNameOf(entry)}`, { cheap: [services] }, () =>
-    planServiceHosts(services, port, proxy.namespace),
+    planServiceHosts(services, (service) => portOf(entry, service, isHttp)?.number, proxy.namespace),
   );
   return planOutboundHosts(
     own,
@@ -113,7 +125,8 @@ export function outboundHosts(entry: OutboundPort, context: Context): HostPlan[]
   );
 }
 
-function outboundVirtualHost(plan: HostPlan, port: number, context: Context): VirtualHost {
+function outboundVirtualHost(plan: HostPlan, context: Context): VirtualHost {
+  const { port } = plan;
   const own = plan.service ? serviceRoute(plan.service, port, context) : undefined;
   if (plan.virtualServices.length === 0) {
     return nativeVirtualHost(plan.name, plan.domains, own ? [own] : []);

@@ -3,16 +3,15 @@ import { isIP } from "node:net";
 import { TrafficDirection } from "../gen/envoy/config/core/v3/base_pb.js";
 import type { FilterChain } from "../gen/envoy/config/listener/v3/listener_components_pb.js";
 import { ListenerSchema } from "../gen/envoy/config/listener/v3/listener_pb.js";
-import { fullHostname, hostCovers } from "../mesh/hostname.js";
-import type { EgressScope } from "../mesh/scope.js";
 import { isHttp, isTls, type MeshService, type Protocol } from "../mesh/service.js";
 import type { VirtualService } from "../resources/virtual-service.js";
 import { bindPort, capturesIpv6, outboundBindAddress } from "./bind.js";
 import { BLACK_HOLE_CLUSTER, clusterName, PASSTHROUGH_CLUSTER } from "./cluster-name.js";
 import type { Context } from "./context.js";
 import { distinctChains, filterChain, type ListenerOptions, listener, towards } from "./filter-chain.js";
+import { indexMeshRules } from "./host-plan.js";
 import { httpConnection } from "./http-connection.js";
-import { type OutboundPort, outboundPorts, passesThrough, readAs, routeNameOf } from "./outbound-routes.js";
+import { type OutboundPort, outboundPorts, passesThrough, portOf, readAs, routeNameOf } from "./outbound-routes.js";
 import { type EnvoyResource, encodeResource } from "./resource.js";
 import { serviceTcpProxy, tcpProxy, tcpRuleChains, tlsRuleChains } from "./tcp-route.js";
 
@@ -45,21 +44,17 @@ function portListeners(entry: OutboundPort, context: Context, taken: Set<string>
   // Captured connections keep their destination, so services that have addresses are told apart by them.
   const addressed = bind ? [] : tcp.filter((service) => destinationsOf(service, port).length > 0);
   const [unaddressed] = tcp.filter((service) => !addressed.includes(service));
-  const fallback = http
-    ? [httpChain(entry, context)]
-    : unaddressed
-      ? tcpChains(egress, unaddressed, port, context)
-      : [];
+  const fallback = http ? [httpChain(entry, context)] : unaddressed ? tcpChains(entry, unaddressed, context) : [];
   const [last] = fallback.filter((chain) => !chain.filterChainMatch);
   const matching = fallback.filter((chain) => chain.filterChainMatch);
   const chains = distinctChains([
-    ...tls.flatMap((service) => tlsChains(egress, service, port, context)),
-    ...addressed.flatMap((service) => destinationChains(egress, service, port, context)),
+    ...tls.flatMap((service) => tlsChains(entry, service, context)),
+    ...addressed.flatMap((service) => destinationChains(entry, service, context)),
     ...matching,
   ]);
   const defaultChain = last ?? (!bind && chains.length > 0 ? unknownTraffic(context) : undefined);
   return [
-    ...addressed.flatMap((service) => addressListeners(egress, service, port, context, taken)),
+    ...addressed.flatMap((service) => addressListeners(entry, service, context, taken)),
     ...(chains.length > 0 || defaultChain
       ? [encodeListener({ name, address, port, bind, chains, ...(defaultChain ? { defaultChain } : {}) }, context)]
       : []),
@@ -69,9 +64,7 @@ function portListeners(entry: OutboundPort, context: Context, taken: Set<string>
 /** How a port's services are told apart; HTTP ones are told apart by their routes. */
 function byProtocol(entry: OutboundPort) {
   const of = (test: (protocol: Protocol) => boolean) =>
-    entry.services.filter((service) =>
-      service.ports.some((own) => own.number === entry.port && test(readAs(entry, own.protocol))),
-    );
+    entry.services.filter((service) => portOf(entry, service, (own) => test(readAs(entry, own))) !== undefined);
   return { http: of(isHttp).length > 0, tls: of(isTls), tcp: of((protocol) => protocol === "tcp") };
 }
 
@@ -94,23 +87,25 @@ function hasListenerFor(service: MeshService, destination: string): boolean {
 }
 
 /** Blocks of addresses, and a headless service's many, are told apart within the port's listener. */
-function destinationChains(egress: EgressScope, service: MeshService, port: number, context: Context): FilterChain[] {
-  const destinations = destinationsOf(service, port).filter((destination) => !hasListenerFor(service, destination));
+function destinationChains(entry: OutboundPort, service: MeshService, context: Context): FilterChain[] {
+  const destinations = destinationsOf(service, entry.port).filter(
+    (destination) => !hasListenerFor(service, destination),
+  );
   if (destinations.length === 0) return [];
-  return tcpChains(egress, service, port, context).map((chain) => towards(destinations, chain));
+  return tcpChains(entry, service, context).map((chain) => towards(destinations, chain));
 }
 
 /** A listener for each single address; of two services with one address, the first has it. */
 function addressListeners(
-  egress: EgressScope,
+  entry: OutboundPort,
   service: MeshService,
-  port: number,
   context: Context,
   taken: Set<string>,
 ): EnvoyResource[] {
+  const { port } = entry;
   const isFree = (name: string) => !taken.has(name) && taken.add(name);
   const free = service.addresses.filter((address) => hasListenerFor(service, address) && isFree(`${address}_${port}`));
-  const chains = tcpChains(egress, service, port, context);
+  const chains = tcpChains(entry, service, context);
   return free.map((address) =>
     encodeListener({ name: `${address}_${port}`, address, port, bind: false, chains: distinctChains(chains) }, context),
   );
@@ -126,25 +121,34 @@ function encodeListener(options: Omit<ListenerOptions, "direction">, context: Co
   return encodeResource(ListenerSchema, options.name, built);
 }
 
-function governing(egress: EgressScope, service: MeshService, section: "tls" | "tcp"): VirtualService | undefined {
-  return egress.virtualServices.find(
-    (candidate) =>
-      candidate.spec[section].length > 0 &&
-      candidate.spec.gateways.includes("mesh") &&
-      candidate.spec.hosts.some((host) => hostCovers(fullHostname(host, candidate.meta.namespace), service.hostname)),
+/** The VirtualService whose rules of a section hold for a service's connections: see MeshRules. */
+function governing(
+  { egress }: OutboundPort,
+  service: MeshService,
+  section: "tls" | "tcp",
+  { memo }: Context,
+): VirtualService | undefined {
+  const { virtualServices } = egress;
+  const rules = memo.of(
+    `${section} rules of egress ${egress.bind ?? ""}_${egress.port?.number ?? ""}`,
+    { cheap: [virtualServices] },
+    () => indexMeshRules(virtualServices, section),
   );
+  return rules.find(service.hostname);
 }
 
-function tlsChains(egress: EgressScope, service: MeshService, port: number, context: Context): FilterChain[] {
-  const owner = governing(egress, service, "tls");
+function tlsChains(entry: OutboundPort, service: MeshService, context: Context): FilterChain[] {
+  const port = portOf(entry, service, (own) => isTls(readAs(entry, own)))?.number ?? entry.port;
+  const owner = governing(entry, service, "tls", context);
   const ruled = owner ? tlsRuleChains(owner, { gateway: "mesh", port }, context) : [];
   if (ruled.length > 0) return ruled;
   const cluster = clusterName("outbound", port, "", service.hostname);
   return [filterChain(cluster, { serverNames: [service.hostname] }, [serviceTcpProxy(service, port, context)])];
 }
 
-function tcpChains(egress: EgressScope, service: MeshService, port: number, context: Context): FilterChain[] {
-  const owner = governing(egress, service, "tcp");
+function tcpChains(entry: OutboundPort, service: MeshService, context: Context): FilterChain[] {
+  const port = portOf(entry, service, (own) => readAs(entry, own) === "tcp")?.number ?? entry.port;
+  const owner = governing(entry, service, "tcp", context);
   const ruled = owner ? tcpRuleChains(owner, { gateway: "mesh", port }, context) : [];
   if (ruled.length > 0) return ruled;
   const cluster = clusterName("outbound", port, "", service.hostname);

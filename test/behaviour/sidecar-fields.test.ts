@@ -109,6 +109,45 @@ describe("egress", () => {
   });
 });
 
+describe("an egress listener on a socket with the port 0", () => {
+  it("takes each service on the first of its ports", async () => {
+    covers("Sidecar", "egress[].port.number", "egress[].bind");
+    const path = join(directory, "any.sock");
+    await apply(`{egress: [{port: {number: 0, protocol: HTTP, name: any}, bind: "unix://${path}", hosts: ["one/*"]}]}`);
+    const answer = async (host: string) => {
+      const sent = request({ socketPath: path, headers: { host } });
+      sent.end();
+      const [response] = await once(sent, "response");
+      response.resume();
+      return response.statusCode;
+    };
+    expect([await answer("web.one.svc.cluster.local"), await answer("web.two.svc.cluster.local")]).toEqual([200, 502]);
+    expect(await sidecar.stat("cluster.outbound|9080||web.one.svc.cluster.local.upstream_rq_2xx")).toBeGreaterThan(0);
+  });
+
+  it("passes connections on to its service's first port", async () => {
+    covers("Sidecar", "egress[].port.number", "egress[].bind");
+    const path = join(directory, "tcp.sock");
+    const entry = `apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: raw}
+spec:
+  hosts: [raw.example.com]
+  resolution: STATIC
+  ports: [{number: 9300, name: tcp, protocol: TCP, targetPort: ${raw.port}}]
+  endpoints: [{address: 127.0.0.1}]
+`;
+    await mesh.apply("raw.yaml", entry);
+    await apply(
+      `{egress: [{port: {number: 0, protocol: TCP, name: any}, bind: "unix://${path}", hosts: ["./raw.example.com"]}]}`,
+    );
+    const socket = connect(path);
+    expect(String((await once(socket, "data"))[0])).toBe("raw\n");
+    socket.destroy();
+    await mesh.remove("raw.yaml");
+  });
+});
+
 describe("outboundTrafficPolicy", () => {
   it("REGISTRY_ONLY refuses what is not known, and says so in the access log and in Envoy's figures", async () => {
     covers("Sidecar", "outboundTrafficPolicy", "outboundTrafficPolicy.mode");

@@ -192,6 +192,22 @@ describe("tcp rules", () => {
     expect(await answers()).toEqual(["two", "two", "two"]);
   });
 
+  it("of the VirtualService with the most specific host hold, be it the younger one", async () => {
+    covers("VirtualService", "hosts");
+    const rule = (name: string, host: string, subset: string) => `apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: ${name}}
+spec: {hosts: ["${host}"], tcp: [{route: ${to("db", subset)}}]}
+`;
+    await mesh.apply(
+      "rule.yaml",
+      [rule("a", "*.example.com", "one"), rule("b", "db.example.com", "two")].join("---\n"),
+    );
+    expect(await tally(20, tcp)).toEqual({ two: 20 });
+    await mesh.apply("rule.yaml", rule("a", "*.example.com", "one"));
+    expect(await tally(20, tcp)).toEqual({ one: 20 });
+  });
+
   it("hold at the gateways that they name", async () => {
     covers("VirtualService", "tcp[].match[].gateways");
     await apply(
