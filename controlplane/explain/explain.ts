@@ -1,5 +1,6 @@
 // What a proxy does with a request, found offline: the very rules that would be pushed to it, decided by the very module
 // that decides in Envoy.
+import { ruleOrigin } from "../mesh/delegates.js";
 import type { Mesh } from "../mesh/mesh.js";
 import { compilePolicy } from "../policy/compile.js";
 import type { PolicyRule } from "../policy/rule.js";
@@ -158,13 +159,14 @@ function describe(
 const SOLE_WEIGHT = 100;
 
 function reference(source: RuleSource, rule: HttpRoute, matchIndex: number | undefined): RuleReference {
-  const { namespace, name } = source.virtualService.meta;
+  const { owner, index } = ruleOrigin(source.virtualService, source.httpIndex);
+  const { namespace, name } = owner.meta;
   const match = matchIndex === undefined ? undefined : source.matchIndexes[matchIndex];
   return {
     kind: "VirtualService",
     namespace,
     name,
-    index: source.httpIndex,
+    index,
     http: rule.name ?? null,
     match: match ?? null,
   };
@@ -232,11 +234,12 @@ function rejections(
   const found: Explained["rejected"][number][] = [];
   for (const { virtualService, site } of governing) {
     const end = matched?.virtualService === virtualService ? matched.httpIndex : virtualService.spec.http.length;
-    for (const [index, rule] of virtualService.spec.http.slice(0, end + 1).entries()) {
+    for (const [at, rule] of virtualService.spec.http.slice(0, end + 1).entries()) {
+      const { owner, index } = ruleOrigin(virtualService, at);
+      const { namespace, name } = owner.meta;
       for (const [match, alternative] of rule.match.entries()) {
         const obstacle = siteObstacle(alternative, virtualService, site, context.proxy);
-        const because = obstacle ?? byFilter.get(keyOf(virtualService, index, match));
-        const { namespace, name } = virtualService.meta;
+        const because = obstacle ?? byFilter.get(keyOf(virtualService, at, match));
         if (because !== undefined) found.push({ virtualService: `${namespace}/${name}`, index, match, because });
       }
     }

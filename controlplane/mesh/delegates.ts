@@ -2,8 +2,25 @@
 
 import type { Violation } from "../resources/violation.js";
 import { violationAt } from "../resources/violation-at.js";
-import type { HttpMatch, HttpRoute, StringMatch, VirtualService } from "../resources/virtual-service.js";
+import type { Destination, HttpMatch, HttpRoute, StringMatch, VirtualService } from "../resources/virtual-service.js";
+import { fullHostname } from "./hostname.js";
 import { isExported } from "./visibility.js";
+
+/** Where a rule of a root stands. */
+export interface RuleOrigin {
+  readonly owner: VirtualService;
+  /** In the owner's http, as written. */
+  readonly index: number;
+}
+
+/** By rule of a root that has delegates. */
+const origins = new WeakMap<HttpRoute, RuleOrigin>();
+
+/** Where the rule at an index of a root with its delegates in place was written. */
+export function ruleOrigin(root: VirtualService, index: number): RuleOrigin {
+  const rule = root.spec.http[index];
+  return (rule && origins.get(rule)) ?? { owner: root, index };
+}
 
 /** The roots with their delegates' rules put in place, in the order given; delegates themselves are left out. */
 export function resolveDelegates(virtualServices: readonly VirtualService[]): {
@@ -28,7 +45,11 @@ function resolveRoot(
   violations: Violation[],
 ): VirtualService {
   const http = root.spec.http.flatMap((rule, index): readonly HttpRoute[] => {
-    if (!rule.delegate) return [rule];
+    if (!rule.delegate) {
+      const own = { ...rule };
+      origins.set(own, { owner: root, index });
+      return [own];
+    }
     const namespace = rule.delegate.namespace ?? root.meta.namespace;
     const delegate = delegates.get(`${namespace}/${rule.delegate.name}`);
     if (!delegate || !isExported(delegate.spec.exportTo, namespace, root.meta.namespace)) {
@@ -36,26 +57,39 @@ function resolveRoot(
       violations.push(violationAt(root, "unknown-route", "warning", ["spec", "http", index, "delegate"], message));
       return [];
     }
-    return delegate.spec.http.flatMap((inner) => mergeRule(rule, inner));
+    return delegate.spec.http.flatMap((inner, at) => {
+      const merged = mergeRule(rule, withFullHosts(inner, namespace));
+      if (merged) origins.set(merged, { owner: delegate, index: at });
+      return merged ?? [];
+    });
   });
   return Object.freeze({ ...root, spec: Object.freeze({ ...root.spec, http }) });
+}
+
+/** Short names in a delegate are of its own namespace. */
+function withFullHosts(rule: HttpRoute, namespace: string): HttpRoute {
+  const full = <T extends { readonly destination: Destination }>(to: T): T => ({
+    ...to,
+    destination: { ...to.destination, host: fullHostname(to.destination.host, namespace) },
+  });
+  return { ...rule, route: rule.route.map(full), mirrors: rule.mirrors.map(full) };
 }
 
 /**
  * The delegate's rule under the root's conditions, or nothing when the two exclude each other. What the delegate's rule
  * leaves open, its timeout for one, is as the root says; names are joined, as in Istio.
  */
-function mergeRule(root: HttpRoute, inner: HttpRoute): HttpRoute[] {
+function mergeRule(root: HttpRoute, inner: HttpRoute): HttpRoute | undefined {
   const match =
     root.match.length === 0
       ? inner.match
       : inner.match.length === 0
         ? root.match
         : root.match.flatMap((outer) => inner.match.flatMap((own) => mergeMatch(outer, own) ?? []));
-  if (match.length === 0 && (root.match.length > 0 || inner.match.length > 0)) return [];
+  if (match.length === 0 && (root.match.length > 0 || inner.match.length > 0)) return undefined;
   const { delegate: _, name: __, ...settings } = root;
   const mirrors = inner.mirrors.length > 0 ? inner.mirrors : root.mirrors;
-  return [{ ...settings, ...inner, ...joinedName(root, inner), match, mirrors }];
+  return { ...settings, ...inner, ...joinedName(root, inner), match, mirrors };
 }
 
 function joinedName(outer: { readonly name?: string }, inner: { readonly name?: string }): { name?: string } {

@@ -7,9 +7,12 @@ import type { Mesh } from "../mesh.js";
 import { namespaceScope, type Scope } from "../scope.js";
 import { destinationRuleFaults, sidecarConflicts, virtualServiceConflicts } from "./conflicts.js";
 import { destinationFaults } from "./destinations.js";
-import { portConflicts, secretFaults } from "./gateways.js";
-import { gatewayFaults, oddWeights, unreachableRules } from "./rules.js";
+import { extensionFaults } from "./extensions.js";
+import { portConflicts } from "./gateways.js";
+import { gatewayFaults, oddWeights } from "./rules.js";
+import { destinationRuleSecretFaults, gatewaySecretFaults } from "./secrets.js";
 import { hiddenRules } from "./sidecars.js";
+import { unreachableRules } from "./unreachable.js";
 
 /** In a fixed order for equal input. */
 export function analyze(mesh: Mesh): Violation[] {
@@ -25,9 +28,11 @@ export function analyze(mesh: Mesh): Violation[] {
     ...virtualServiceConflicts(mesh),
     ...hiddenRules(mesh),
     ...destinationRuleFaults(mesh.destinationRules.all, scopeOf),
-    ...gateways.flatMap((gateway) => secretFaults(mesh, gateway)),
+    ...mesh.destinationRules.all.flatMap((rule) => destinationRuleSecretFaults(mesh, rule)),
+    ...gateways.flatMap((gateway) => gatewaySecretFaults(mesh, gateway)),
     ...portConflicts(gateways),
     ...[...mesh.sidecars.values()].flatMap(sidecarConflicts),
+    ...extensionFaults(mesh),
   ];
 }
 

@@ -3,22 +3,27 @@ import type { FieldPath } from "../../resources/resource.js";
 import type { Violation, ViolationCode } from "../../resources/violation.js";
 import { violationAt } from "../../resources/violation-at.js";
 import type { Destination, HttpRoute, VirtualService } from "../../resources/virtual-service.js";
+import { ruleOrigin } from "../delegates.js";
 import { fullHostname } from "../hostname.js";
 import type { Mesh } from "../mesh.js";
 import type { Scope } from "../scope.js";
 import type { MeshService } from "../service.js";
 
-type Located = readonly [path: FieldPath, destination: Destination];
+/** Where a destination is written; a delegate's is not in the VirtualService that it is put into. */
+type Located = readonly [owner: VirtualService, path: FieldPath, destination: Destination];
 
 /** The destinations of all rules of a VirtualService, as its own namespace sees them. */
 export function destinationFaults(mesh: Mesh, virtualService: VirtualService, scope: Scope): Violation[] {
   const found: Located[] = [];
   const { http, tls, tcp } = virtualService.spec;
-  for (const [i, rule] of http.entries()) {
+  for (const [at, rule] of http.entries()) {
+    const { owner, index } = ruleOrigin(virtualService, at);
     for (const [j, route] of rule.route.entries()) {
-      found.push([["spec", "http", i, "route", j, "destination"], route.destination]);
+      found.push([owner, ["spec", "http", index, "route", j, "destination"], route.destination]);
     }
-    for (const [j, mirror] of rule.mirrors.entries()) found.push([mirrorPath(rule, i, j), mirror.destination]);
+    for (const [j, mirror] of rule.mirrors.entries()) {
+      found.push([owner, mirrorPath(rule, index, j), mirror.destination]);
+    }
   }
   for (const [section, rules] of [
     ["tls", tls],
@@ -26,11 +31,12 @@ export function destinationFaults(mesh: Mesh, virtualService: VirtualService, sc
   ] as const) {
     for (const [i, rule] of rules.entries()) {
       for (const [j, route] of rule.route.entries()) {
-        found.push([["spec", section, i, "route", j, "destination"], route.destination]);
+        found.push([virtualService, ["spec", section, i, "route", j, "destination"], route.destination]);
       }
     }
   }
-  return found.flatMap(([path, destination]) => destinationFault(mesh, virtualService, scope, path, destination) ?? []);
+  const { namespace } = virtualService.meta;
+  return found.flatMap((located) => destinationFault(mesh, located, namespace, scope) ?? []);
 }
 
 function mirrorPath(rule: HttpRoute, index: number, mirror: number): FieldPath {
@@ -40,20 +46,19 @@ function mirrorPath(rule: HttpRoute, index: number, mirror: number): FieldPath {
 
 function destinationFault(
   mesh: Mesh,
-  owner: VirtualService,
+  [owner, path, destination]: Located,
+  namespace: string,
   scope: Scope,
-  path: FieldPath,
-  destination: Destination,
 ): Violation | undefined {
   const fault = (code: ViolationCode, field: string, message: string) =>
     violationAt(owner, code, "warning", [...path, field], `${message} Its share of the traffic gets 503 until then.`);
-  const service = scope.resolve(destination.host, owner.meta.namespace);
+  const service = scope.resolve(destination.host, namespace);
   if (!service) {
-    const full = fullHostname(destination.host, owner.meta.namespace);
+    const full = fullHostname(destination.host, namespace);
     return fault(
       "unknown-host",
       "host",
-      `No service ${full} is visible from ${owner.meta.namespace}: define it, or correct the host.`,
+      `No service ${full} is visible from ${namespace}: define it, or correct the host.`,
     );
   }
   if (destination.port !== undefined && !service.ports.some((port) => port.number === destination.port)) {
@@ -64,7 +69,7 @@ function destinationFault(
     );
   }
   if (destination.subset === undefined) return undefined;
-  const client = { namespace: owner.meta.namespace, labels: {} };
+  const client = { namespace, labels: {} };
   const policy = mesh.destinationRules.find(client, service.hostname, service.namespace);
   if (policy?.subsets.has(destination.subset)) return undefined;
   return fault(

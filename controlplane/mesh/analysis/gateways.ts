@@ -1,27 +1,11 @@
-// Gateways whose servers cannot work as they stand: missing secrets, and ports that two servers want in different ways.
+// Gateways whose servers cannot work as they stand: ports that two servers want in different ways.
 import type { Gateway, Server } from "../../resources/gateway.js";
 import type { Violation } from "../../resources/violation.js";
 import { violationAt } from "../../resources/violation-at.js";
 import { nameOfGateway } from "../gateway-name.js";
 import { hostIntersection } from "../hostname.js";
-import type { Mesh } from "../mesh.js";
 import { parseHostPattern } from "../visibility.js";
 import { selects } from "../workloads.js";
-
-/** Credentials that are not where the gateway's proxies can get them. */
-export function secretFaults(mesh: Mesh, gateway: Gateway): Violation[] {
-  return gateway.spec.servers.flatMap((server, index) => {
-    const name = server.tls?.credentialName;
-    if (!name || mesh.secrets.has(`${gateway.meta.namespace}/${name}`)) return [];
-    const namespaces = [...mesh.workloads.pods.values()]
-      .filter((pod) => selects(gateway.spec.selector, pod.meta.labels))
-      .map((pod) => pod.meta.namespace);
-    if (namespaces.some((namespace) => mesh.secrets.has(`${namespace}/${name}`))) return [];
-    const message = `Secret ${name} is not in the namespace of the gateway's proxies: create it there; until then this server does not accept connections.`;
-    const path = ["spec", "servers", index, "tls", "credentialName"];
-    return [violationAt(gateway, "unknown-secret", "warning", path, message)];
-  });
-}
 
 /** Takes the gateways oldest first: of two servers that exclude each other the older one's stays. */
 export function portConflicts(gateways: readonly Gateway[]): Violation[] {

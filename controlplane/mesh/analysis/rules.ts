@@ -3,6 +3,7 @@
 import type { Violation } from "../../resources/violation.js";
 import { violationAt } from "../../resources/violation-at.js";
 import type { VirtualService } from "../../resources/virtual-service.js";
+import { ruleOrigin } from "../delegates.js";
 import { gatewayKey } from "../gateway-name.js";
 import type { Mesh } from "../mesh.js";
 
@@ -16,23 +17,13 @@ export function gatewayFaults(mesh: Mesh, virtualService: VirtualService): Viola
   });
 }
 
-/** Rules behind one that matches everything. */
-export function unreachableRules(virtualService: VirtualService): Violation[] {
-  const first = virtualService.spec.http.findIndex((rule) => rule.match.length === 0);
-  if (first < 0) return [];
-  return virtualService.spec.http.slice(first + 1).map((_, offset) => {
-    const index = first + 1 + offset;
-    const message = `http[${first}] matches every request, so this rule is never reached: move it before that one, or remove it.`;
-    return violationAt(virtualService, "unreachable-rule", "warning", ["spec", "http", index], message);
-  });
-}
-
 /** Weights count in proportion, whatever their sum; another sum than 100 is often a slip. */
 export function oddWeights(virtualService: VirtualService): Violation[] {
-  return virtualService.spec.http.flatMap((rule, index) => {
+  return virtualService.spec.http.flatMap((rule, at) => {
     const sum = rule.route.reduce((total, { weight }) => total + weight, 0);
     if (rule.route.length < 2 || sum === 100 || sum === 0) return [];
+    const { owner, index } = ruleOrigin(virtualService, at);
     const message = `The weights sum to ${sum}, not 100: each destination gets its part of ${sum}. Correct them if that is not meant.`;
-    return [violationAt(virtualService, "invalid-weight", "warning", ["spec", "http", index, "route"], message)];
+    return [violationAt(owner, "invalid-weight", "warning", ["spec", "http", index, "route"], message)];
   });
 }
