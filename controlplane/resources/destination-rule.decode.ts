@@ -19,6 +19,10 @@ import { decodeLoadBalancer } from "./load-balancer.decode.js";
 import type { Report } from "./report.js";
 import type { FieldPath } from "./resource.js";
 
+/** Istio's and Envoy's own. */
+const DEFAULT_RETRY_PERCENT = 20;
+const DEFAULT_RETRY_CONCURRENCY = 3;
+
 export function decodeDestinationRule(raw: RawDestinationRule, report: Report): DestinationRuleSpec {
   const subsets = raw.subsets ?? [];
   reportRepeats(
@@ -73,6 +77,10 @@ function decodePolicySettings(raw: RawPolicySettings, path: FieldPath, report: R
       decodeOutlierDetection(value, [...path, "outlierDetection"], report),
     ),
     tls: maybe(raw.tls, (value) => decodeClientTls(value, [...path, "tls"], report)),
+    retryBudget: maybe(raw.retryBudget, ({ percent, minRetryConcurrency }) => ({
+      percent: percent ?? DEFAULT_RETRY_PERCENT,
+      minRetryConcurrency: minRetryConcurrency ?? DEFAULT_RETRY_CONCURRENCY,
+    })),
   });
 }
 

@@ -149,7 +149,14 @@ const policySettings = {
   connectionPool: works("core", connectionPoolSchema),
   outlierDetection: works("core", outlierDetection),
   tls: works("core", clientTls),
-  retryBudget: refused("rare"),
+  retryBudget: works(
+    "rare",
+    struct({
+      percent: works("rare", number("percentage")),
+      minRetryConcurrency: works("rare", integer()),
+      budgetInterval: refused("rare"),
+    }),
+  ),
 };
 const policySettingsSchema = struct(policySettings);
 export type RawPolicySettings = Raw<typeof policySettingsSchema>;

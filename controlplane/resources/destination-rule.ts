@@ -60,6 +60,14 @@ export interface OutlierDetection {
   readonly minHealthPercent?: number;
 }
 
+/** How many requests may be retries, of those that are under way. */
+export interface RetryBudget {
+  /** 0 to 100, with fractions. */
+  readonly percent: number;
+  /** That many at once may be in any case. */
+  readonly minRetryConcurrency: number;
+}
+
 export interface ClientTlsSettings {
   readonly mode: "DISABLE" | "SIMPLE" | "MUTUAL" | "ISTIO_MUTUAL";
   readonly clientCertificate?: string;
@@ -78,6 +86,7 @@ export interface PolicySettings {
   readonly connectionPool?: ConnectionPoolSettings;
   readonly outlierDetection?: OutlierDetection;
   readonly tls?: ClientTlsSettings;
+  readonly retryBudget?: RetryBudget;
 }
 
 export interface TrafficPolicy extends PolicySettings {

@@ -22,6 +22,7 @@ import type {
   LoadBalancerSettings,
   OutlierDetection,
   PolicySettings,
+  RetryBudget,
   TrafficPolicy,
 } from "../resources/destination-rule.js";
 import { weighsLocalities } from "./locality.js";
@@ -57,7 +58,7 @@ function settingsForPort(port: number, policy: TrafficPolicy | undefined): Polic
 export function applySettings(cluster: Cluster, settings: PolicySettings): void {
   const { connectionPool, loadBalancer, outlierDetection } = settings;
   cluster.connectTimeout = duration(connectionPool?.tcp?.connectTimeoutMs ?? DEFAULT_CONNECT_TIMEOUT_MS);
-  cluster.circuitBreakers = circuitBreakers(connectionPool);
+  cluster.circuitBreakers = circuitBreakers(connectionPool, settings.retryBudget);
   applyLoadBalancer(cluster, loadBalancer, outlierDetection);
   if (weighsLocalities(settings) && cluster.commonLbConfig) {
     cluster.commonLbConfig.localityConfigSpecifier = {
@@ -78,7 +79,8 @@ export function applySettings(cluster: Cluster, settings: PolicySettings): void 
   }
 }
 
-function circuitBreakers(pool: ConnectionPoolSettings | undefined): CircuitBreakers {
+/** A retry budget takes the place of maxRetries, which Envoy then does not look at. */
+function circuitBreakers(pool: ConnectionPoolSettings | undefined, budget: RetryBudget | undefined): CircuitBreakers {
   return create(CircuitBreakersSchema, {
     thresholds: [
       {
@@ -87,6 +89,14 @@ function circuitBreakers(pool: ConnectionPoolSettings | undefined): CircuitBreak
         maxRequests: pool?.http?.http2MaxRequests ?? UNLIMITED,
         maxRetries: pool?.http?.maxRetries ?? UNLIMITED,
         trackRemaining: true,
+        ...(budget === undefined
+          ? {}
+          : {
+              retryBudget: {
+                budgetPercent: { value: budget.percent },
+                minRetryConcurrency: budget.minRetryConcurrency,
+              },
+            }),
       },
     ],
   });

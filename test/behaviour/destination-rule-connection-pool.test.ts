@@ -192,6 +192,39 @@ spec: {hosts: [web], http: [{route: [{destination: {host: web}}], retries: {atte
     expect((await call("web", 9080)).status).toBe(200);
     await mesh.remove("retry.yaml");
   });
+
+  it("retryBudget bounds them by the requests under way, in place of maxRetries", async () => {
+    covers("DestinationRule", "trafficPolicy.retryBudget", "trafficPolicy.retryBudget.percent");
+    covers("DestinationRule", "trafficPolicy.retryBudget.minRetryConcurrency");
+    await mesh.apply(
+      "retry.yaml",
+      `apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: web}
+spec: {hosts: [web], http: [{route: [{destination: {host: web}}], retries: {attempts: 1, retryOn: "503"}}]}
+`,
+    );
+    const budget = (text: string) =>
+      mesh.apply(
+        "rule.yaml",
+        `apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: rule}
+spec: {host: web, trafficPolicy: {connectionPool: {http: {maxRetries: 0}}, retryBudget: ${text}}}
+`,
+      );
+    for (const [text, status] of [
+      ["{percent: 0, minRetryConcurrency: 0}", 503],
+      ["{percent: 0, minRetryConcurrency: 1}", 200],
+      ["{percent: 100, minRetryConcurrency: 0}", 200],
+      ["{}", 200],
+    ] as const) {
+      await budget(text);
+      web.behave(failFirst(1));
+      expect((await call("web", 9080)).status, text).toBe(status);
+    }
+    await mesh.remove("retry.yaml");
+  });
 });
 
 describe("timeouts", () => {
