@@ -9,7 +9,8 @@ const EVERYTHING = ["bin", "controlplane", "envoy", "examples", "filters", "test
  * starts with is the one that counts; a folder that is not here is a folder that nobody thought about.
  */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
-  "controlplane/sources": ["controlplane/resources", "controlplane/policy/regex"],
+  "controlplane/sources": ["controlplane/kube", "controlplane/resources", "controlplane/policy/regex"],
+  "controlplane/kube": [],
   "controlplane/resources": [],
   "controlplane/mesh": ["controlplane/resources"],
   "controlplane/proxy": [],
