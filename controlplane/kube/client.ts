@@ -24,6 +24,8 @@ export interface WatchOptions extends Selection {
   readonly resourceVersion: string;
   /** When the server is to end the watch; by default 300 to 600 s, drawn by chance. */
   readonly timeoutSeconds?: number;
+  /** The server has taken the watch on; what it tells is still to come. */
+  readonly onOpen?: () => void;
   readonly signal?: AbortSignal;
 }
 
@@ -89,7 +91,9 @@ export class KubeClient {
       timeoutSeconds,
     };
     const request: KubeRequest = { method: "GET", path: pathOf(type, namespace), query, ...withSignal(signal) };
-    yield* watchEvents(await sendForStream(this.access, request, WATCH_SILENCE_MS));
+    const response = await sendForStream(this.access, request, WATCH_SILENCE_MS);
+    options.onOpen?.();
+    yield* watchEvents(response);
   }
 
   /** Also for what is only asked, as a TokenReview: the answer is the object with its status. */

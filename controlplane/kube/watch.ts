@@ -5,7 +5,7 @@ import { KubeFault, type WatchEvent } from "./object.js";
 import { noAnswer, parseJson, statusFault } from "./request.js";
 
 /** Characters of one event; an object of etcd's largest size stays far below. */
-const MOST_CHARACTERS = 16 * 1_048_576;
+const MOST_CHARACTERS = 8 * 1_048_576;
 
 /**
  * Gives the events of a watch's answer, those that came together at once. Ends when the server ends the watch; throws a
@@ -13,12 +13,19 @@ const MOST_CHARACTERS = 16 * 1_048_576;
  */
 export async function* watchEvents(response: IncomingMessage): AsyncGenerator<readonly WatchEvent[], void> {
   const decoder = new StringDecoder("utf8");
-  let rest = "";
+  let pieces: string[] = [];
+  let size = 0;
   try {
     for await (const chunk of response as AsyncIterable<Buffer>) {
-      const lines = (rest + decoder.write(chunk)).split("\n");
-      rest = lines.pop() ?? "";
-      if (rest.length > MOST_CHARACTERS) throw new KubeFault("An event of the watch is too large.", 0, "TooLarge");
+      const text = decoder.write(chunk);
+      const end = text.lastIndexOf("\n");
+      size += text.length;
+      if (end === -1) pieces.push(text);
+      if (size > MOST_CHARACTERS) throw new KubeFault("An event of the watch is too large.", 0, "TooLarge");
+      if (end === -1) continue;
+      const lines = [...pieces, text.slice(0, end)].join("").split("\n");
+      pieces = [text.slice(end + 1)];
+      size = text.length - end - 1;
       const events = lines.filter((line) => line !== "").map(parseEvent);
       const fault = events.find((event) => event instanceof KubeFault);
       const good = events.slice(0, fault === undefined ? undefined : events.indexOf(fault)) as WatchEvent[];
