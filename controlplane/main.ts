@@ -14,6 +14,7 @@ import { createMetricsService } from "./rollout/metrics-service.js";
 import type { Rollout } from "./rollout/plan.js";
 import { createRollouts } from "./rollout/rollouts.js";
 import { createDirectorySource } from "./sources/directory.js";
+import { createKubernetesSource, type KubernetesSourceOptions } from "./sources/kubernetes.js";
 import { createMergedSource } from "./sources/merged.js";
 import type { SourceState } from "./sources/source.js";
 import { SnapshotCache } from "./xds/cache.js";
@@ -23,6 +24,8 @@ import { createAdsServer } from "./xds/server.js";
 export interface ControlPlaneOptions {
   /** Directories of YAML; where two define the same object, the earlier one's stands. */
   readonly directories: readonly string[];
+  /** The cluster that is read too; objects of the directories win over its own. Its client is closed at the end. */
+  readonly kubernetes?: Omit<KubernetesSourceOptions, "defaultNamespace">;
   /** The namespace of objects that name none. */
   readonly defaultNamespace: string;
   readonly rootNamespace: string;
@@ -104,10 +107,13 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
           onRefused: (proxy, reason) => options.onRegistrationRefused?.(proxy.id, reason),
           onFault: (error) => options.onFault?.("workloads that register themselves", error),
         });
-  const directories = [...options.directories, ...(options.registrations === undefined ? [] : [options.registrations])];
-  const source = createMergedSource(
-    directories.map((directory) => createDirectorySource({ directory, defaultNamespace: options.defaultNamespace })),
-  );
+  const { defaultNamespace } = options;
+  const fromDirectory = (directory: string) => createDirectorySource({ directory, defaultNamespace });
+  const source = createMergedSource([
+    ...options.directories.map(fromDirectory),
+    ...(options.kubernetes === undefined ? [] : [createKubernetesSource({ ...options.kubernetes, defaultNamespace })]),
+    ...(options.registrations === undefined ? [] : [fromDirectory(options.registrations)]),
+  ]);
   let current: SourceState | undefined;
   const violations = () => [...(current?.violations ?? []), ...publisher.mesh.violations];
   const metrics = createMetrics({
@@ -187,6 +193,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   });
   const close = async () => {
     await source.close();
+    options.kubernetes?.client.close();
     await registrations?.close();
     await rollouts?.close();
     statistics.close();

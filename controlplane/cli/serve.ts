@@ -9,6 +9,7 @@ import { type CommandDefinition, exitCode } from "./command.js";
 import { readHostPort } from "./flag-values.js";
 import { printable } from "./printable.js";
 import { rolloutText } from "./rollout-text.js";
+import { KUBE_OPTIONS, readServeKube } from "./serve-kube.js";
 import { readServeSecurity, SECURITY_OPTIONS } from "./serve-security.js";
 import { violationText } from "./violation-text.js";
 
@@ -16,16 +17,17 @@ export const serveCommand: CommandDefinition = {
   name: "serve",
   summary: "run the control plane: read policies, serve them to proxies over ADS",
   description:
-    "Reads every YAML file of the directories, follows their changes, and keeps the proxies that connect up to date.\n" +
+    "Reads every YAML file of the directories, or a Kubernetes cluster, or both; follows their changes, and keeps the\n" +
+    "proxies that connect up to date.\n" +
     "Prints one line of JSON with the addresses it serves once it is ready; logs go to stderr.\n\n" +
     "Example:\n  headgate serve --config ./policies --ads 127.0.0.1:15010 --admin 127.0.0.1:15014",
   options: [
     {
       flags: "--config <dir>",
       summary: "a directory of YAML; given several times, earlier ones win",
-      required: true,
       repeatable: true,
     },
+    ...KUBE_OPTIONS,
     { flags: "--namespace <namespace>", summary: "the namespace of objects that name none", default: "default" },
     {
       flags: "--root-namespace <namespace>",
@@ -52,16 +54,26 @@ export const serveCommand: CommandDefinition = {
         return exitCode.usage;
       }
     }
+    if (options.config === undefined && options.kube !== true) {
+      log("there is nothing to read: give --config DIR, or --kube");
+      return exitCode.usage;
+    }
+    const kubernetes = await readServeKube(options, io, (notice) => log(printable(`Kubernetes: ${notice}`)));
+    if ("error" in kubernetes) {
+      log(kubernetes.error);
+      return exitCode.usage;
+    }
     const security = await readServeSecurity(options, io.cwd, log);
     if ("error" in security) {
       log(security.error);
       return exitCode.usage;
     }
     for (const warning of security.value.warnings) log(`warning: ${warning}`);
-    const directories = (options.config as readonly string[]).map((directory) => resolve(io.cwd, directory));
+    const directories = ((options.config ?? []) as readonly string[]).map((directory) => resolve(io.cwd, directory));
     try {
       const controlPlane = await startControlPlane({
         directories,
+        ...(kubernetes.value === undefined ? {} : { kubernetes: kubernetes.value }),
         defaultNamespace: String(options.namespace),
         rootNamespace: String(options.rootNamespace),
         ads: String(options.ads),
@@ -85,6 +97,7 @@ export const serveCommand: CommandDefinition = {
       await controlPlane.close();
       return exitCode.ok;
     } catch (error) {
+      if (io.signal.aborted) return exitCode.ok;
       const message = error instanceof Error ? error.message : String(error);
       log(message.includes("EADDRINUSE") ? `${message}: choose another with --ads or --admin` : message);
       return exitCode.unavailable;

@@ -18,6 +18,7 @@ export const VIOLATION_CODES = {
   "yaml-syntax": "The text is not YAML.",
   "yaml-limit": "The file passes a limit on size, depth, documents or aliases.",
   "file-unreadable": "The file cannot be read.",
+  "kind-unreadable": "The cluster forbids to read the objects of a kind.",
   "not-an-object": "A document is not a Kubernetes-style object with apiVersion, kind and metadata.name.",
   "unknown-kind": "The apiVersion and kind are none that Headgate reads.",
   "duplicate-object": "Two documents define the same kind, namespace and name.",

@@ -48,6 +48,6 @@ export function createMergedSource(sources: readonly Source[]): Source {
 }
 
 function duplicate(resource: AnyResource): Violation {
-  const message = `${resourceKey(resource)} is defined in an earlier configuration directory too, which wins: remove one of the two.`;
+  const message = `${resourceKey(resource)} is defined in an earlier source of configuration too, which wins: remove one of the two.`;
   return violationAt(resource, "duplicate-object", "error", ["metadata", "name"], message);
 }

@@ -79,6 +79,9 @@ export class PositionRecorder {
   }
 }
 
+/** Those of an object that stands in no file. */
+export const NO_POSITIONS: Positions = new PositionRecorder().finish("", shareLineStarts([]));
+
 /** Where a fingerprint stands in the table, or the empty place where it would. */
 function placeOf(table: Float64Array, print: number): number {
   const last = table.length - 1;

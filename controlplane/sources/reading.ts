@@ -7,11 +7,13 @@ import type { Violation } from "../resources/violation.js";
 import { type Identity, makeViolation } from "../resources/violation-at.js";
 import { type FileStamp, readFileText } from "./files.js";
 import { checkPatterns } from "./match-patterns.js";
-import type { Positions } from "./positions.js";
+import { NO_POSITIONS, type Positions } from "./positions.js";
 import { parseYaml } from "./yaml.js";
 
 /** Faults of objects that are listed for one file. */
 const MOST_FAULTS = 2_000;
+/** Faults that are listed for one object that stands in no file. */
+const MOST_FAULTS_OF_OBJECT = 100;
 
 /** A resource without the function that locates its fields. */
 export type ResourceContent = Omit<AnyResource, "locate">;
@@ -53,10 +55,16 @@ export interface ReadingRequest {
   readonly defaultNamespace: string;
   /** Digests by key of what the asker has already, so that it need not be sent again. */
   readonly known: ReadonlyMap<string, string>;
+  /** What is decoded in place of a file: objects that came by another way. */
+  readonly objects?: readonly unknown[];
 }
 
 /** Reads and decodes a file. Never throws. */
 export function readObjects(request: ReadingRequest): FileOutcome {
+  if (request.objects !== undefined) {
+    const objects = decodeObjects(request.objects, request.defaultNamespace);
+    return { reading: { objects, violations: [], endsWithNewline: true }, stamp: "" };
+  }
   const read = readFileText(request.path);
   if ("violation" in read) return read;
   const { objects, violations } = parseYaml(read.text, request.path);
@@ -65,6 +73,15 @@ export function readObjects(request: ReadingRequest): FileOutcome {
   );
   const reading = { objects: decoded, violations, endsWithNewline: read.text.endsWith("\n") };
   return { reading: withFewFaults(reading, request.path), stamp: read.stamp };
+}
+
+/** Decodes objects that stand in no file, one by one. Never throws. */
+export function decodeObjects(values: readonly unknown[], defaultNamespace: string): readonly ReadObject[] {
+  const request = { path: "", defaultNamespace, known: new Map<string, string>() };
+  return values.map((value) => {
+    const read = readObject({ value, locate: () => undefined }, NO_POSITIONS, [], request);
+    return { ...read, violations: read.violations.slice(0, MOST_FAULTS_OF_OBJECT) };
+  });
 }
 
 /** A file with more faults than anybody reads tells of the first ones, and that there are more. */

@@ -18,6 +18,8 @@ export interface Load {
 export interface LoadOptions {
   readonly url: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** With https, where each request has a connection of its own: whom to trust and ask for. */
+  readonly tls?: { readonly ca: string; readonly serverName: string };
   /** Requests under way at any time. */
   readonly concurrency: number;
   /** Names an outcome; the status by default. */
@@ -43,7 +45,7 @@ export function sendMany(count: number, options: LoadOptions): Promise<LoadResul
 }
 
 async function send(options: LoadOptions, another: () => boolean): Promise<LoadResult> {
-  const { url, headers, concurrency, name = ({ status }) => String(status) } = options;
+  const { url, headers, tls, concurrency, name = ({ status }) => String(status) } = options;
   const agent = new Agent({ keepAlive: true, maxSockets: concurrency });
   const outcomes: Record<string, number> = {};
   const broken: string[] = [];
@@ -52,7 +54,7 @@ async function send(options: LoadOptions, another: () => boolean): Promise<LoadR
     while (another()) {
       requests++;
       try {
-        const outcome = name(await ask(url, { headers: { ...headers }, agent }));
+        const outcome = name(await ask(url, { headers: { ...headers }, ...(tls ?? { agent }) }));
         outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
       } catch (error) {
         broken.push(String(error));

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { ProxyView } from "../../controlplane/admin/proxies.js";
 import { createBootstrap } from "../../controlplane/agent/bootstrap.js";
 import { packagePath } from "../../controlplane/agent/package-root.js";
-import { type ControlPlane, startControlPlane } from "../../controlplane/main.js";
+import { type ControlPlane, type ControlPlaneOptions, startControlPlane } from "../../controlplane/main.js";
 import type { Violation } from "../../controlplane/resources/violation.js";
 import type { FilterView } from "../../controlplane/rollout/view.js";
 import { loopbackAddress } from "./addresses.js";
@@ -38,6 +38,10 @@ export interface TestMeshOptions {
   readonly registrations?: string;
   /** The filter registry's directory. */
   readonly filters?: string;
+  /** The cluster that is read beside the directory. */
+  readonly kubernetes?: NonNullable<ControlPlaneOptions["kubernetes"]>;
+  /** Told of each state that was published. */
+  readonly onState?: NonNullable<ControlPlaneOptions["onState"]>;
 }
 
 export interface TestMesh {

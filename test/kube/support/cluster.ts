@@ -27,8 +27,9 @@ export interface Cluster {
   readonly server: string;
   /** Its directory: certificates are in it, logs, and what tests put there. */
   readonly directory: string;
-  /** The path of the administrator's kubeconfig. */
+  /** The path of the administrator's kubeconfig, and the token in it. */
   readonly kubeconfig: string;
+  readonly token: string;
   /** As the administrator. */
   readonly client: KubeClient;
   /** Runs kubectl as the administrator, and resolves with what it printed. */
@@ -47,13 +48,15 @@ export interface ServerProcess {
   start(): Promise<void>;
 }
 
-/** The binaries if they are there; what else to tell in the title of a skipped test. */
+/** The binaries if they are there; without them the tests are skipped, and say why. */
 export const kubeBinaries = await findKubeBinaries({ env: process.env, get: false });
+if ("error" in kubeBinaries) console.warn(`Tests on a real API server are skipped. ${kubeBinaries.error}`);
 
-/** Starts both, and resolves when the API server is ready; the scope ends them. Needs `kubeBinaries`. */
+/** Starts both, and resolves when the API server is ready; the scope ends them. Rejects without binaries. */
 export async function startCluster(scope: Scope, options: ClusterOptions = {}): Promise<Cluster> {
-  if ("error" in kubeBinaries) throw new Error(kubeBinaries.error);
-  const binaries = kubeBinaries.value;
+  const found = await findKubeBinaries({ env: process.env, get: false });
+  if ("error" in found) throw new Error(found.error);
+  const binaries = found.value;
   const directory = await scope.directory();
   const [port, etcdPort, peerPort] = [await freePort(), await freePort(), await freePort()];
   const server = `https://127.0.0.1:${port}`;
@@ -94,6 +97,7 @@ export async function startCluster(scope: Scope, options: ClusterOptions = {}): 
     server,
     directory,
     kubeconfig,
+    token,
     client,
     kubectl: (args, input) => runKubectl(binaries, kubeconfig, args, input),
     writeKubeconfig,

@@ -1,0 +1,207 @@
+// The source that reads a cluster: one feed for each kind and namespace, and what they know as one state.
+import { isDeepStrictEqual } from "node:util";
+import type { KubeClient } from "../kube/client.js";
+import type { KubeType, Selection } from "../kube/object.js";
+import { deepFreeze } from "../resources/freeze.js";
+import type { AnyResource, Kind } from "../resources/kinds.js";
+import type { Violation } from "../resources/violation.js";
+import { makeViolation } from "../resources/violation-at.js";
+import { Discovery } from "./kubernetes-discovery.js";
+import { KubernetesFeed } from "./kubernetes-feed.js";
+import { KUBERNETES_KINDS, type KubernetesKind } from "./kubernetes-kinds.js";
+import { KubernetesObjects } from "./kubernetes-objects.js";
+import { PassSchedule } from "./pass-schedule.js";
+import { createReader, type Reader } from "./reader.js";
+import type { Source, SourceState } from "./source.js";
+
+export interface KubernetesSourceOptions {
+  /** Stays open when the source closes. */
+  readonly client: KubeClient;
+  /** Where objects that belong to the cluster as a whole are kept. */
+  readonly defaultNamespace: string;
+  /** By default all that Headgate knows. */
+  readonly kinds?: readonly Kind[];
+  /** Only objects of these namespaces are read, beside those of the cluster as a whole; by default those of all. */
+  readonly namespaces?: readonly string[];
+  /** Only Secrets of these are read; by default those of the namespaces above. */
+  readonly secretNamespaces?: readonly string[];
+  /** Only policies with these labels are read, as in `app=a,env in (x,y)`. */
+  readonly policySelector?: string;
+  /** Milliseconds without an event before changes are told; by default 10. */
+  readonly quietMs?: number;
+  /** See FeedOptions; by default 5,000 and 4,000. */
+  readonly lookMs?: number;
+  readonly mostBackoffMs?: number;
+  /** Closed with the source. */
+  readonly reader?: Reader;
+  /** Told what keeps objects from being followed, and that they are followed again. */
+  readonly onNotice?: (notice: string) => void;
+  /** Ends the wait for a cluster that cannot be read: the start rejects. */
+  readonly signal?: AbortSignal;
+}
+
+/** Which object of the cluster a resource came from. */
+export interface KubernetesObject {
+  readonly type: KubeType;
+  readonly namespace?: string;
+  readonly name: string;
+  readonly uid: string;
+  readonly generation: number;
+}
+
+export interface KubernetesSource extends Source {
+  /** The object behind a resourceKey, whether or not it is good. */
+  object(key: string): KubernetesObject | undefined;
+}
+
+/** Resolves its start when every kind was listed, however long the cluster cannot be reached until then. */
+export function createKubernetesSource(options: KubernetesSourceOptions): KubernetesSource {
+  return new ClusterSource(options);
+}
+
+interface KindFeed {
+  readonly kind: Kind;
+  readonly described: KubernetesKind;
+  readonly feed: KubernetesFeed;
+}
+
+class ClusterSource implements KubernetesSource {
+  private readonly reader: Reader;
+  private readonly feeds: readonly KindFeed[];
+  private readonly schedule: PassSchedule;
+  private state: SourceState = deepFreeze({ resources: new Map(), violations: [], changed: new Set<string>() });
+  private told: ReadonlyMap<string, string> = new Map();
+  private onChange: ((state: SourceState) => void) | undefined;
+  private closed = false;
+
+  constructor(private readonly options: KubernetesSourceOptions) {
+    this.reader = options.reader ?? createReader();
+    this.schedule = new PassSchedule(async () => this.pass(), options.quietMs ?? 10);
+    const discovery = new Discovery(options.client);
+    const kinds = options.kinds ?? (Object.keys(KUBERNETES_KINDS) as Kind[]);
+    this.feeds = kinds.flatMap((kind) => this.feedsOf(kind, discovery));
+  }
+
+  async start(onChange: (state: SourceState) => void): Promise<SourceState> {
+    for (const { feed } of this.feeds) feed.start();
+    try {
+      await this.unlessStopped(Promise.all(this.feeds.map(({ feed }) => feed.synced)));
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+    this.tell();
+    const first = this.nextState();
+    this.onChange = onChange;
+    return first;
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    await Promise.all(this.feeds.map(({ feed }) => feed.close()));
+    await Promise.all([this.schedule.close(), this.reader.close()]);
+  }
+
+  object(key: string): KubernetesObject | undefined {
+    const [kind, namespace, name] = key.split("/") as [string, string, string];
+    for (const { kind: fed, described, feed } of this.feeds) {
+      const entry = fed === kind ? feed.objects.all.get(key) : undefined;
+      if (entry === undefined || feed.type === undefined) continue;
+      const place = described.clusterWide ? { name } : { namespace, name };
+      return { type: feed.type, ...place, uid: entry.uid, generation: entry.generation };
+    }
+    return undefined;
+  }
+
+  private feedsOf(kind: Kind, discovery: Discovery): readonly KindFeed[] {
+    const { client, defaultNamespace, lookMs = 5_000, mostBackoffMs = 4_000 } = this.options;
+    const described = KUBERNETES_KINDS[kind];
+    return this.selectionsOf(kind).map((selection) => {
+      const objects = new KubernetesObjects({
+        kind,
+        defaultNamespace,
+        ...(described.policy ? { reader: this.reader } : {}),
+      });
+      const onChange = () => this.schedule.event();
+      const feed = { client, discovery, kind: described, selection, objects, onChange, lookMs, mostBackoffMs };
+      return { kind, described, feed: new KubernetesFeed(feed) };
+    });
+  }
+
+  private selectionsOf(kind: Kind): readonly Selection[] {
+    const { policy, clusterWide, fieldSelectors } = KUBERNETES_KINDS[kind];
+    const { namespaces, secretNamespaces = namespaces, policySelector } = this.options;
+    const scopes = clusterWide ? undefined : kind === "Secret" ? secretNamespaces : namespaces;
+    const byLabel = policy && policySelector !== undefined ? { labelSelector: policySelector } : {};
+    return (scopes?.map((namespace) => ({ namespace })) ?? [{}]).flatMap((scope) =>
+      (fieldSelectors?.map((fieldSelector) => ({ fieldSelector })) ?? [{}]).map((byField) => ({
+        ...scope,
+        ...byLabel,
+        ...byField,
+      })),
+    );
+  }
+
+  private async unlessStopped(work: Promise<unknown>): Promise<void> {
+    const { signal } = this.options;
+    if (signal === undefined) {
+      await work;
+      return;
+    }
+    const stopped = new Promise<never>((_, reject) => {
+      const stop = () => reject(new Error("Stopped before the cluster was read."));
+      if (signal.aborted) stop();
+      else signal.addEventListener("abort", stop, { once: true });
+    });
+    await Promise.race([work, stopped]);
+  }
+
+  private pass(): void {
+    if (this.closed) return;
+    this.tell();
+    if (this.onChange === undefined) return;
+    const before = this.state;
+    const state = this.nextState();
+    if (state !== before) this.onChange(state);
+  }
+
+  /** The state as the feeds know it now; the same one where nothing differs. */
+  private nextState(): SourceState {
+    const before = this.state;
+    const resources = new Map<string, AnyResource>();
+    const violations: Violation[] = [];
+    for (const { kind, feed } of this.feeds) {
+      if (feed.fault?.status === 403) violations.push(unreadable(kind, feed.fault.message));
+      for (const [key, { resource, violations: faults }] of feed.objects.all) {
+        if (resource !== undefined) resources.set(key, resource);
+        violations.push(...faults);
+      }
+    }
+    const changed = new Set<string>();
+    for (const [key, resource] of resources) if (before.resources.get(key) !== resource) changed.add(key);
+    for (const key of before.resources.keys()) if (!resources.has(key)) changed.add(key);
+    if (changed.size === 0 && isDeepStrictEqual(violations, before.violations)) return before;
+    this.state = deepFreeze({ resources, violations, changed });
+    return this.state;
+  }
+
+  /** Tells each fault once, with the kinds that it keeps from being followed. */
+  private tell(): void {
+    const kinds = new Map<string, Set<string>>();
+    for (const { kind, feed } of this.feeds) {
+      if (feed.fault === undefined) continue;
+      kinds.set(feed.fault.message, (kinds.get(feed.fault.message) ?? new Set()).add(kind));
+    }
+    const now = new Map([...kinds].map(([message, of]) => [message, [...of].join(", ")]));
+    for (const [message, of] of now) {
+      if (!this.told.has(message)) this.options.onNotice?.(`cannot follow ${of}: ${message}`);
+    }
+    if (this.told.size > 0 && now.size === 0) this.options.onNotice?.("every kind is followed again");
+    this.told = now;
+  }
+}
+
+function unreadable(kind: Kind, message: string): Violation {
+  const advice = `Headgate may not read ${kind} objects: ${message}. Allow its account to list and watch them.`;
+  return makeViolation("kind-unreadable", "error", [], advice, undefined, { kind });
+}

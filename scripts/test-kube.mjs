@@ -1,0 +1,23 @@
+// `npm run test:kube`: set-up, the binaries of Kubernetes, then the tests on a real API server; arguments go to vitest.
+// `--get` only gets the binaries.
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import { setup } from "./setup.mjs";
+import { main, root, SetupError, showing } from "./steps.mjs";
+
+await main(async () => {
+  await setup();
+  const { findKubeBinaries } = await import("../dist/test/kube/support/binaries.js");
+  const found = await showing("Looking for Kubernetes", (onProgress) =>
+    findKubeBinaries({ env: process.env, get: true, onProgress }),
+  );
+  if ("error" in found) throw new SetupError(found.error);
+});
+if (!process.argv.includes("--get")) {
+  const args = [join(root, "scripts", "test.mjs"), "test/kube", ...process.argv.slice(2)];
+  const tests = spawn(process.execPath, args, { cwd: root, stdio: "inherit" });
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => tests.kill(signal));
+  tests.on("exit", (code) => {
+    process.exitCode = code ?? 1;
+  });
+}
