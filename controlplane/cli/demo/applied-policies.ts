@@ -11,15 +11,15 @@ const TIMEOUT_MS = 20_000;
 
 export class AppliedPolicies {
   readonly #mesh: Mesh;
-  readonly #directory: string;
-  /** kind/namespace/name of what the control plane has from this directory, as its events tell. */
+  readonly #put: (text: string) => Promise<void>;
+  /** kind/namespace/name of what the control plane has of them, as its events tell. */
   readonly #present = new Set<string>();
   #lastEvent: number | undefined;
 
-  /** Takes the directory, which must be empty, over: nothing else may write there. */
-  constructor(mesh: Mesh, directory: string) {
+  /** `put` has the control plane read this YAML in place of the one before; nobody else may change what it reads. */
+  constructor(mesh: Mesh, put: (text: string) => Promise<void>) {
     this.#mesh = mesh;
-    this.#directory = directory;
+    this.#put = put;
   }
 
   /**
@@ -31,9 +31,7 @@ export class AppliedPolicies {
     const texts = await Promise.all(files.map((file) => readFile(packagePath("examples", "policies", file), "utf8")));
     const text = texts.join("---\n");
     this.#lastEvent ??= await controlPlane.lastEvent();
-    // One file, put there by a rename: the control plane never sees half of it.
-    await writeFile(join(this.#directory, "scenario.yaml.tmp"), text);
-    await rename(join(this.#directory, "scenario.yaml.tmp"), join(this.#directory, "scenario.yaml"));
+    await this.#put(text);
     await controlPlane.acknowledged(await this.#noticed(keysOf(text)), proxies);
     const faults = (await controlPlane.violations()).filter(({ severity }) => severity === "error");
     if (faults[0]) throw new Error(violationText(faults[0]));
@@ -57,6 +55,14 @@ export class AppliedPolicies {
     }
     throw new Error("the control plane has not taken the policies over");
   }
+}
+
+/** Puts policies into one file of a directory by a rename, so that the control plane never sees half of it. */
+export function intoDirectory(directory: string): (text: string) => Promise<void> {
+  return async (text) => {
+    await writeFile(join(directory, "scenario.yaml.tmp"), text);
+    await rename(join(directory, "scenario.yaml.tmp"), join(directory, "scenario.yaml"));
+  };
 }
 
 function keysOf(text: string): Set<string> {

@@ -22,16 +22,15 @@ export class ControlPlane {
     this.#program = program;
   }
 
-  /** Serves the directories, earlier ones first; port 0 for any. Rejects with ProgramFailed. */
+  /** Serves what the arguments have it read; port 0 for any. Rejects with ProgramFailed. */
   static async start(
-    directories: readonly string[],
+    reading: readonly string[],
     namespace: string,
     addresses: Addresses,
     onLog?: (line: string) => void,
   ): Promise<ControlPlane> {
-    const config = directories.flatMap((directory) => ["--config", directory]);
     const { ads, admin } = addresses;
-    const args = ["serve", ...config, "--namespace", namespace, "--ads", ads, "--admin", admin];
+    const args = ["serve", ...reading, "--namespace", namespace, "--ads", ads, "--admin", admin];
     return new ControlPlane(await startProgram<Addresses>(["bin", "headgate.mjs"], args, onLog));
   }
 

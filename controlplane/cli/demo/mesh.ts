@@ -29,6 +29,12 @@ export interface MeshOptions {
   readonly world: string;
   /** Where the policies lie; must exist. */
   readonly policies: string;
+  /** Takes the world in place of a directory; then it is the only thing that is read. */
+  readonly cluster?: {
+    /** Arguments of `headgate serve`. */
+    readonly reading: readonly string[];
+    apply(yaml: string): Promise<void>;
+  };
   readonly envoy: string;
   /** Of the control plane's admin; port 0 for any. */
   readonly admin: string;
@@ -118,8 +124,9 @@ class DemoMesh implements Mesh {
     await allDone([...SIDECARS.map((one) => this.#startService(one)), this.#startPlain(), this.#startOutside()]);
     await this.#writeWorld();
     onProgress("Starting the control plane");
-    const { world, policies, admin, onLog } = this.#options;
-    this.#controlPlane = await ControlPlane.start([world, policies], NAMESPACE, { ads: "127.0.0.1:0", admin }, (line) =>
+    const { world, policies, cluster, admin, onLog } = this.#options;
+    const reading = cluster?.reading ?? ["--config", world, "--config", policies];
+    this.#controlPlane = await ControlPlane.start(reading, NAMESPACE, { ads: "127.0.0.1:0", admin }, (line) =>
       onLog("control plane", line),
     );
     onProgress(`Starting ${this.proxies} Envoys`);
@@ -181,7 +188,12 @@ class DemoMesh implements Mesh {
       ...describeWorld(placed, await this.authority.issue([GATEWAY_TLS_HOST])),
       "gateway.yaml": describeGateway(this.#place(GATEWAY.host)),
     };
+    const { cluster } = this.#options;
     for (const [name, text] of Object.entries(files)) {
+      if (cluster !== undefined) {
+        await cluster.apply(text);
+        continue;
+      }
       const path = join(this.#options.world, name);
       // The certificate's private key is among them.
       await writeFile(`${path}.tmp`, text, { mode: 0o600 });

@@ -1,13 +1,13 @@
 // `headgate demo --once`: every scenario in turn on the running system, and a table of what was seen.
 import { table } from "../table.js";
-import { AppliedPolicies } from "./applied-policies.js";
+import { AppliedPolicies, intoDirectory } from "./applied-policies.js";
 import type { Mesh } from "./mesh.js";
 import { egressScope, external, gatewayTls } from "./scenarios/reach.js";
 import { delays, maxConnections, retries } from "./scenarios/resilience.js";
 import { byUri, byUser, loadBalancing, split } from "./scenarios/routing.js";
 import type { Observation, Scenario } from "./scenarios/scenario.js";
 
-const SCENARIOS: readonly Scenario[] = [
+export const SCENARIOS: readonly Scenario[] = [
   byUser,
   byUri,
   split,
@@ -32,7 +32,7 @@ export async function runScenarios(
   onProgress: (message: string) => void,
   signal: AbortSignal,
 ): Promise<readonly ScenarioResult[]> {
-  const applied = new AppliedPolicies(mesh, policies);
+  const applied = new AppliedPolicies(mesh, intoDirectory(policies));
   const results: ScenarioResult[] = [];
   for (const { title, run } of SCENARIOS) {
     if (signal.aborted) break;
