@@ -43,7 +43,7 @@ export async function permit(cluster: Cluster, { name }: Account, group: string,
     apiVersion: "rbac.authorization.k8s.io/v1",
     kind: "ClusterRole",
     metadata: { name: `${name}-${plural}` },
-    rules: [{ apiGroups: [group], resources: [plural], verbs: ["get", "list", "watch"] }],
+    rules: [{ apiGroups: [group], resources: [plural], verbs: ["list", "watch"] }],
   };
   const binding = {
     ...role,
