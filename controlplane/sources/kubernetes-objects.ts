@@ -49,13 +49,27 @@ export interface KubernetesObjectsOptions {
 }
 
 export class KubernetesObjects {
-  private entries = new Map<string, KubernetesEntry>();
+  private readonly entries = new Map<string, KubernetesEntry>();
+  /** Keys of the entries that have violations. */
+  private readonly faulty = new Set<string>();
+  private touched = new Set<string>();
 
   constructor(private readonly options: KubernetesObjectsOptions) {}
 
   /** By resourceKey. */
-  get all(): ReadonlyMap<string, KubernetesEntry> {
-    return this.entries;
+  get(key: string): KubernetesEntry | undefined {
+    return this.entries.get(key);
+  }
+
+  get violations(): readonly Violation[] {
+    return [...this.faulty].flatMap((key) => this.entries.get(key)?.violations ?? []);
+  }
+
+  /** The keys of all that came, changed or went since this was last asked. */
+  takeTouched(): ReadonlySet<string> {
+    const { touched } = this;
+    this.touched = new Set();
+    return touched;
   }
 
   /** Takes changes in, in their order. */
@@ -63,7 +77,7 @@ export class KubernetesObjects {
     const last = new Map(changes.map((change) => [this.keyOf(change.object), change]));
     const present = [...last.values()].filter(({ gone }) => !gone).map(({ object }) => object);
     await this.put(present, apiVersion);
-    for (const [key, { gone }] of last) if (gone) this.entries.delete(key);
+    for (const [key, { gone }] of last) if (gone) this.drop(key);
   }
 
   /** Takes in some of the objects of a list; one that is known in this very version costs nothing. */
@@ -88,7 +102,7 @@ export class KubernetesObjects {
 
   /** Removes all that a complete list did not have. */
   keepOnly(listed: ReadonlySet<string>): void {
-    for (const key of this.entries.keys()) if (!listed.has(key)) this.entries.delete(key);
+    for (const key of this.entries.keys()) if (!listed.has(key)) this.drop(key);
   }
 
   /** resourceKey. */
@@ -113,8 +127,21 @@ export class KubernetesObjects {
       return { key, object, picked, digest, size: text.length };
     }
     const known = picked === undefined ? { violations: [] } : (before as KubernetesEntry);
-    this.entries.set(key, { ...known, ...versionOf(object), digest });
+    this.keep(key, { ...known, ...versionOf(object), digest });
     return undefined;
+  }
+
+  private keep(key: string, entry: KubernetesEntry): void {
+    this.entries.set(key, entry);
+    this.touched.add(key);
+    if (entry.violations.length > 0) this.faulty.add(key);
+    else this.faulty.delete(key);
+  }
+
+  private drop(key: string): void {
+    this.touched.add(key);
+    this.faulty.delete(key);
+    this.entries.delete(key);
   }
 
   private async decode(arrivals: readonly Arrival[]): Promise<void> {
@@ -146,7 +173,7 @@ export class KubernetesObjects {
           ? before.resource
           : undefined
         : (deepFreeze({ ...read.content, locate: nowhere }) as AnyResource);
-    this.entries.set(key, { ...version, digest, violations, ...(resource === undefined ? {} : { resource }) });
+    this.keep(key, { ...version, digest, violations, ...(resource === undefined ? {} : { resource }) });
   }
 
   private tooMuch({ object }: Arrival): Violation {

@@ -105,7 +105,7 @@ class ClusterSource implements KubernetesSource {
   object(key: string): KubernetesObject | undefined {
     const [kind, namespace, name] = key.split("/") as [string, string, string];
     for (const { kind: fed, described, feed } of this.feeds) {
-      const entry = fed === kind ? feed.objects.all.get(key) : undefined;
+      const entry = fed === kind ? feed.objects.get(key) : undefined;
       if (entry === undefined || feed.type === undefined) continue;
       const place = described.clusterWide ? { name } : { namespace, name };
       return { type: feed.type, ...place, uid: entry.uid, generation: entry.generation };
@@ -168,21 +168,31 @@ class ClusterSource implements KubernetesSource {
   /** The state as the feeds know it now; the same one where nothing differs. */
   private nextState(): SourceState {
     const before = this.state;
-    const resources = new Map<string, AnyResource>();
+    const updates = new Map<string, AnyResource | undefined>();
     const violations: Violation[] = [];
     for (const { kind, feed } of this.feeds) {
       if (feed.fault?.status === 403) violations.push(unreadable(kind, feed.fault.message));
-      for (const [key, { resource, violations: faults }] of feed.objects.all) {
-        if (resource !== undefined) resources.set(key, resource);
-        violations.push(...faults);
+      violations.push(...feed.objects.violations);
+      for (const key of feed.objects.takeTouched()) {
+        const resource = this.resourceAt(kind, key);
+        if (before.resources.get(key) !== resource) updates.set(key, resource);
       }
     }
-    const changed = new Set<string>();
-    for (const [key, resource] of resources) if (before.resources.get(key) !== resource) changed.add(key);
-    for (const key of before.resources.keys()) if (!resources.has(key)) changed.add(key);
-    if (changed.size === 0 && isDeepStrictEqual(violations, before.violations)) return before;
-    this.state = deepFreeze({ resources, violations, changed });
+    if (updates.size === 0 && isDeepStrictEqual(violations, before.violations)) return before;
+    const resources = new Map(before.resources);
+    for (const [key, resource] of updates) {
+      if (resource === undefined) resources.delete(key);
+      else resources.set(key, resource);
+    }
+    this.state = deepFreeze({ resources, violations, changed: new Set(updates.keys()) });
     return this.state;
+  }
+
+  /** What one of the kind's feeds has: a secret may have gone from one to the other with its type. */
+  private resourceAt(kind: Kind, key: string): AnyResource | undefined {
+    let found: AnyResource | undefined;
+    for (const one of this.feeds) if (one.kind === kind) found = one.feed.objects.get(key)?.resource ?? found;
+    return found;
   }
 
   /** Tells each fault once, with the kinds that it keeps from being followed. */

@@ -7,6 +7,8 @@ import type { Source, SourceState } from "./source.js";
 
 /** Earlier sources go before later ones. Starts when all have started, fails when one fails. */
 export function createMergedSource(sources: readonly Source[]): Source {
+  const [only] = sources;
+  if (only !== undefined && sources.length === 1) return only;
   const states: SourceState[] = [];
   let current: SourceState | undefined;
 

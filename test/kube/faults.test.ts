@@ -20,6 +20,7 @@ import { answered, openShop, SHOP_PORT } from "./support/shop.js";
 describe.skipIf("error" in kubeBinaries || ownAddress === undefined)("under load, with a real API server,", () => {
   const scope = testScope();
   const states: SourceState[] = [];
+  const notices: string[] = [];
   let cluster: Cluster;
   let account: Account;
   let tokenFile: string;
@@ -47,7 +48,10 @@ describe.skipIf("error" in kubeBinaries || ownAddress === undefined)("under load
       user: { tokenFile },
     });
     const client = await KubeClient.connect({ kubeconfig });
-    mesh = await startTestMesh(scope, { kubernetes: { client }, onState: (state) => void states.push(state) });
+    mesh = await startTestMesh(scope, {
+      kubernetes: { client, onNotice: (notice) => void notices.push(notice) },
+      onState: (state) => void states.push(state),
+    });
     sidecar = await mesh.startProxy({ name: "client" });
     await answered(sidecar, "v1");
     known = [...(states.at(-1) as SourceState).resources.keys()];
@@ -117,9 +121,17 @@ describe.skipIf("error" in kubeBinaries || ownAddress === undefined)("under load
 
   test("its token is no longer taken until its file has another", async () => {
     await replaceAccount(cluster, "headgate");
-    relay.cut();
+    // The server remembers for some seconds that it took the token.
+    await eventually(
+      "it is told",
+      async () => {
+        relay.cut();
+        await sleep(300);
+        return notices.some((notice) => notice.includes("Unauthorized"));
+      },
+      40_000,
+    );
     await reroute();
-    await sleep(1_000);
     await writeFile(tokenFile, await requestToken(cluster, "headgate"));
     await answered(sidecar, version);
   });

@@ -154,6 +154,25 @@ describe.skipIf("error" in kubeBinaries)("with a real API server,", () => {
       expect(follower.latest.resources.has(key("a"))).toBe(true);
     });
 
+    test("reads a kind in the best version that the cluster has, also when that changes", async () => {
+      await installCustomResources(cluster.client, ["Sidecar"], ["v1alpha3"]);
+      const sidecar = {
+        apiVersion: "networking.istio.io/v1alpha3",
+        kind: "Sidecar",
+        metadata: { name: "s" },
+        spec: { egress: [{ hosts: ["./*"] }] },
+      };
+      await cluster.client.create({ ...typeOf("Sidecar"), version: "v1alpha3" }, sidecar, "default");
+      const first = await start({ kinds: ["Sidecar"], mostBackoffMs: 500 });
+      expect([...first.resources.keys()]).toEqual(["Sidecar/default/s"]);
+      expect(source.object("Sidecar/default/s")?.type.version).toBe("v1alpha3");
+      await installCustomResources(cluster.client, ["Sidecar"], ["v1", "v1alpha3"]);
+      const at = { namespace: "default", name: "s" };
+      await cluster.client.merge(typeOf("Sidecar"), at, { spec: { egress: [{ hosts: ["./*", "other/*"] }] } });
+      await follower.until(({ changed }) => changed.has("Sidecar/default/s"));
+      for (const { resources } of follower.states) expect(resources.has("Sidecar/default/s")).toBe(true);
+    });
+
     test("reads only the namespaces and the policies that it is told to", async () => {
       await put("a", "a.example.com", { tier: "front" });
       await put("b", "b.example.com");

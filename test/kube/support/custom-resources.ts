@@ -15,14 +15,19 @@ export function typeOf(kind: Kind): KubeType {
 
 export const POLICY_KINDS = (Object.keys(KUBERNETES_KINDS) as Kind[]).filter((kind) => KUBERNETES_KINDS[kind].policy);
 
-/** Installs the definitions and resolves when their objects are served. */
-export async function installCustomResources(client: KubeClient, kinds: readonly Kind[] = POLICY_KINDS): Promise<void> {
+/** Installs the definitions, in these versions or all, and resolves when their objects are served. */
+export async function installCustomResources(
+  client: KubeClient,
+  kinds: readonly Kind[] = POLICY_KINDS,
+  versions?: readonly string[],
+): Promise<void> {
   for (const kind of kinds) {
-    const definition = definitionOf(kind);
+    const definition = definitionOf(kind, versions);
     await client.apply(DEFINITIONS, definition.metadata, definition, { fieldManager: "test" });
   }
+  const served = (kind: Kind) => ({ ...typeOf(kind), ...(versions ? { version: versions[0] as string } : {}) });
   await Promise.all(
-    kinds.map((kind) => eventually(`${kind} is served`, async () => await client.list(typeOf(kind), { limit: 1 }))),
+    kinds.map((kind) => eventually(`${kind} is served`, async () => await client.list(served(kind), { limit: 1 }))),
   );
 }
 
@@ -31,8 +36,8 @@ export async function removeCustomResource(client: KubeClient, kind: Kind): Prom
   await client.delete(DEFINITIONS, definitionOf(kind).metadata);
 }
 
-function definitionOf(kind: Kind) {
-  const { group, versions, plural } = KUBERNETES_KINDS[kind];
+function definitionOf(kind: Kind, versions = KUBERNETES_KINDS[kind].versions) {
+  const { group, plural } = KUBERNETES_KINDS[kind];
   const schema = { openAPIV3Schema: { type: "object", "x-kubernetes-preserve-unknown-fields": true } };
   return {
     apiVersion: "apiextensions.k8s.io/v1",
