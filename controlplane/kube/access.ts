@@ -68,7 +68,7 @@ export class KubeAccess {
     const tls: AgentOptions = Object.fromEntries(
       Object.entries({ ca, cert, key, servername, rejectUnauthorized }).filter(([, value]) => value !== undefined),
     );
-    const identity = JSON.stringify(tls, (_, value) => (Buffer.isBuffer(value) ? value.toString("base64") : value));
+    const identity = JSON.stringify(tls);
     if (this.agents?.key === identity) return this.agents.agent;
     const viaProxy = this.config.getCurrentCluster()?.proxyUrl !== undefined;
     const agent = viaProxy

@@ -208,6 +208,19 @@ describe.skipIf("error" in kubeBinaries)("with a real API server,", () => {
       expect(source.object("Secret/default/password")).toMatchObject({ name: "password" });
     });
 
+    test("takes a list in whose objects are together larger than an answer may be", async () => {
+      const { certificate, privateKey } = await (await createAuthority("a")).issue(["a.example.com"]);
+      const padding = "x".repeat(900_000);
+      const stringData = { "tls.crt": certificate, "tls.key": privateKey, padding };
+      const names = Array.from({ length: 9 }, (_, index) => `large-${index}`);
+      const secret = (name: string) => ({ metadata: { name }, type: "kubernetes.io/tls", stringData });
+      for (const name of names) await cluster.client.create(typeOf("Secret"), secret(name), "default");
+      await expect(cluster.client.list(typeOf("Secret"))).rejects.toMatchObject({ reason: "TooLarge" });
+      const state = await start({ kinds: ["Secret"] });
+      expect(names.filter((name) => !state.resources.has(`Secret/default/${name}`))).toEqual([]);
+      for (const name of names) await cluster.client.delete(typeOf("Secret"), { namespace: "default", name });
+    });
+
     test("forgets pods that are done", async () => {
       const pod = {
         apiVersion: "v1",
