@@ -11,6 +11,8 @@ export interface AccessOptions {
   readonly kubeconfig?: string;
   /** A context of the kubeconfig; its current one by default. */
   readonly context?: string;
+  /** What a pod's own directories are below, where that is not the root. */
+  readonly podRoot?: string;
 }
 
 /** What a request needs to be let in. */
@@ -90,7 +92,7 @@ async function loadConfig(options: AccessOptions): Promise<KubeConfig> {
   const { kubeconfig, context } = options;
   if (kubeconfig === undefined) {
     try {
-      config.loadFromCluster();
+      config.loadFromCluster(options.podRoot);
       new URL(config.getCurrentCluster()?.server ?? "");
     } catch {
       throw new Error("This runs in no pod of a cluster: name a kubeconfig with --kubeconfig.");

@@ -98,8 +98,8 @@ class ClusterSource implements KubernetesSource {
 
   async close(): Promise<void> {
     this.closed = true;
-    await Promise.all(this.feeds.map(({ feed }) => feed.close()));
-    await Promise.all([this.schedule.close(), this.reader.close()]);
+    // A feed may be waiting for the reader.
+    await Promise.all([...this.feeds.map(({ feed }) => feed.close()), this.schedule.close(), this.reader.close()]);
   }
 
   object(key: string): KubernetesObject | undefined {

@@ -1,7 +1,7 @@
 // The client against a real API server: what it reads, writes and watches, and how it says what went wrong.
-import { writeFile } from "node:fs/promises";
+import { copyFile, mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { beforeAll, describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test, vi } from "vitest";
 import { KubeClient } from "../../controlplane/kube/client.js";
 import type { WatchEvent } from "../../controlplane/kube/object.js";
 import { testScope } from "../harness/scope.js";
@@ -137,5 +137,24 @@ describe.skipIf("error" in kubeBinaries)("a client of the Kubernetes API", () =>
     await writeFile(tokenFile, `${await token("reader", 600)}\n`);
     const answer = await reader.create(type, review);
     expect(answer.status).toMatchObject({ userInfo: { username: "system:serviceaccount:default:reader" } });
+  });
+
+  test("is the pod's service account where it runs in a pod", async () => {
+    await client.create(ACCOUNTS, { metadata: { name: "pod" } }, "default");
+    const podRoot = await scope.directory();
+    const mounted = join(podRoot, "var/run/secrets/kubernetes.io/serviceaccount");
+    await mkdir(mounted, { recursive: true });
+    await copyFile(join(cluster.directory, "ca.crt"), join(mounted, "ca.crt"));
+    await writeFile(join(mounted, "token"), await token("pod", 600));
+    await writeFile(join(mounted, "namespace"), "default");
+    await expect(KubeClient.connect({ podRoot })).rejects.toThrow("--kubeconfig");
+    vi.stubEnv("KUBERNETES_SERVICE_HOST", "127.0.0.1");
+    vi.stubEnv("KUBERNETES_SERVICE_PORT", new URL(cluster.server).port);
+    const pod = scope.use(await KubeClient.connect({ podRoot }));
+    vi.unstubAllEnvs();
+    expect(pod.access.namespace).toBe("default");
+    const type = { group: "authentication.k8s.io", version: "v1", plural: "selfsubjectreviews" };
+    const { status } = await pod.create(type, { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview" });
+    expect(status).toMatchObject({ userInfo: { username: "system:serviceaccount:default:pod" } });
   });
 });
