@@ -106,7 +106,7 @@ async function readText(response: IncomingMessage, mostBytes: number): Promise<s
     for await (const chunk of response as AsyncIterable<Buffer>) {
       size += chunk.length;
       if (size > mostBytes) {
-        throw new KubeFault(`The answer has more than ${mostBytes / 1_048_576} MiB.`, 0, "TooLarge");
+        throw new KubeFault(`The answer has more than ${mostBytes / 1_048_576} MiB.`, 200, "TooLarge");
       }
       chunks.push(chunk);
     }
@@ -121,7 +121,7 @@ export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    throw new KubeFault("The API server's answer is no JSON.", 0, "NoJson");
+    throw new KubeFault("The API server's answer is no JSON.", 200, "NoJson");
   }
 }
 

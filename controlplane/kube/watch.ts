@@ -21,7 +21,7 @@ export async function* watchEvents(response: IncomingMessage): AsyncGenerator<re
       const end = text.lastIndexOf("\n");
       size += text.length;
       if (end === -1) pieces.push(text);
-      if (size > MOST_CHARACTERS) throw new KubeFault("An event of the watch is too large.", 0, "TooLarge");
+      if (size > MOST_CHARACTERS) throw new KubeFault("An event of the watch is too large.", 200, "TooLarge");
       if (end === -1) continue;
       const lines = [...pieces, text.slice(0, end)].join("").split("\n");
       pieces = [text.slice(end + 1)];

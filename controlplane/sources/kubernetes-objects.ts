@@ -13,7 +13,9 @@ import { decodeObjects, type ReadObject } from "./reading.js";
 
 /** Milliseconds for which objects are decoded before others get a turn. */
 const SLICE_MS = 10;
-/** Objects, and characters of them, that go to the reader at once. */
+/** Characters of an object that takes long for its size alone. */
+const LARGE = 65_536;
+/** Objects, and characters of them, that are decoded at once. */
 const BATCH = { objects: 100, characters: 262_144 };
 
 /** What the cluster says of one object, beside what is decoded. */
@@ -44,8 +46,10 @@ interface Arrival {
 export interface KubernetesObjectsOptions {
   readonly kind: Kind;
   readonly defaultNamespace: string;
-  /** Decodes away from this thread what may take long; without it objects are decoded here. */
-  readonly reader?: Reader;
+  /** Decodes away from this thread what may take long. */
+  readonly reader: Reader;
+  /** Whether even small objects may take long, as those with regular expressions do. */
+  readonly costly: boolean;
 }
 
 export class KubernetesObjects {
@@ -146,9 +150,9 @@ export class KubernetesObjects {
 
   private async decode(arrivals: readonly Arrival[]): Promise<void> {
     if (arrivals.length === 0) return;
-    const { reader, defaultNamespace } = this.options;
+    const { reader, costly, defaultNamespace } = this.options;
     const objects = arrivals.map(({ picked }) => picked);
-    if (reader === undefined) {
+    if (!costly && arrivals.every(({ size }) => size < LARGE)) {
       for (const [index, read] of decodeObjects(objects, defaultNamespace).entries()) {
         this.settle(arrivals[index] as Arrival, read);
       }

@@ -117,11 +117,8 @@ class ClusterSource implements KubernetesSource {
     const { client, defaultNamespace, lookMs = 5_000, mostBackoffMs = 4_000 } = this.options;
     const described = KUBERNETES_KINDS[kind];
     return this.selectionsOf(kind).map((selection) => {
-      const objects = new KubernetesObjects({
-        kind,
-        defaultNamespace,
-        ...(described.policy ? { reader: this.reader } : {}),
-      });
+      const costly = described.policy === true;
+      const objects = new KubernetesObjects({ kind, defaultNamespace, reader: this.reader, costly });
       const onChange = () => this.schedule.event();
       const feed = { client, discovery, kind: described, selection, objects, onChange, lookMs, mostBackoffMs };
       return { kind, described, feed: new KubernetesFeed(feed) };
