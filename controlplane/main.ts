@@ -5,11 +5,16 @@ import { createAdmin } from "./admin/server.js";
 import { createAdmission, createCallAdmission, type Refused } from "./identity/admission.js";
 import type { AdsSecurity } from "./identity/ads-security.js";
 import { TRUSTING } from "./identity/authenticate.js";
+import { type Extension, extensionsFor } from "./mesh/extensions.js";
+import { ExtensionModules } from "./modules/extension-modules.js";
+import type { ModuleFault } from "./modules/fault.js";
+import { ModuleCache } from "./modules/module-cache.js";
 import { FILTER_NAME } from "./policy/compile.js";
 import { Publisher } from "./publish/publisher.js";
 import { Revisions } from "./publish/revisions.js";
 import { Updates } from "./publish/updates.js";
 import { Registrations } from "./registration/registrations.js";
+import { FilterRegistry } from "./registry/registry.js";
 import { createMetricsService } from "./rollout/metrics-service.js";
 import type { Rollout } from "./rollout/plan.js";
 import { createRollouts } from "./rollout/rollouts.js";
@@ -17,6 +22,7 @@ import { createDirectorySource } from "./sources/directory.js";
 import { createKubernetesSource, type KubernetesSourceOptions } from "./sources/kubernetes.js";
 import { createMergedSource } from "./sources/merged.js";
 import type { SourceState } from "./sources/source.js";
+import { extensionName } from "./translate/extension-config.js";
 import { SnapshotCache } from "./xds/cache.js";
 import type { AdsEvent } from "./xds/events.js";
 import { createAdsServer } from "./xds/server.js";
@@ -36,6 +42,14 @@ export interface ControlPlaneOptions {
   readonly trafficFilter: string;
   /** The filter registry's directory; without it every proxy has the module above. */
   readonly filters?: string;
+  /** Where fetched modules of extensions are kept; without it they are fetched anew at each start. */
+  readonly moduleCache?: string;
+  /** See CheckRequest. */
+  readonly trialThread?: URL;
+  /** See ModuleWays. */
+  readonly plainRegistries?: readonly string[];
+  /** An extension got its module, or has a fault. */
+  readonly onExtension?: (extension: Extension, fault: ModuleFault | undefined) => void;
   /** The directory of workloads that register themselves in WorkloadGroups; without it none does. */
   readonly registrations?: string;
   /** A proxy that cannot register itself, and why. */
@@ -76,8 +90,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     translate: {
       trafficFilter: {
         wasm: await readFile(options.trafficFilter),
-        moduleFor: (proxy) => rollouts?.moduleFor(proxy),
+        moduleFor: (proxy) => rollouts?.moduleFor(FILTER_NAME, proxy),
       },
+      extension: (extension, proxy) => modules.moduleFor(extension, proxy),
       ...(options.accessLog === undefined ? {} : { accessLog: options.accessLog }),
     },
   });
@@ -88,12 +103,26 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
           directory: options.filters,
           filter: FILTER_NAME,
           proxies: () => publisher.proxies,
+          uses: (filter, id) => {
+            const proxy = publisher.proxies.get(id);
+            return proxy ? extensionsFor(publisher.mesh, proxy).filter(runs(filter)).map(extensionName) : [];
+          },
           statuses: (proxy) => ads.status(proxy),
           admit: createCallAdmission(ways, () => publisher.proxies),
           republish: () => publisher.republish(),
           onFault: (error) => options.onFault?.("filters", error),
           ...(options.onRollout ? { onChange: options.onRollout } : {}),
         });
+  const modules = new ExtensionModules({
+    ...(options.moduleCache === undefined ? {} : { cache: new ModuleCache(options.moduleCache) }),
+    ...(options.filters === undefined ? {} : { registry: new FilterRegistry(options.filters) }),
+    ...(options.plainRegistries ? { plainRegistries: options.plainRegistries } : {}),
+    ...(rollouts ? { chosen: rollouts } : {}),
+    ...(options.trialThread ? { thread: options.trialThread } : {}),
+    onChange: () => publisher.republish(),
+    ...(options.onExtension ? { onOutcome: options.onExtension } : {}),
+    onFault: (error) => options.onFault?.("the modules of extensions", error),
+  });
   const statistics = rollouts?.metrics ?? createMetricsService();
   const registrations =
     options.registrations === undefined
@@ -115,7 +144,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     ...(options.registrations === undefined ? [] : [fromDirectory(options.registrations)]),
   ]);
   let current: SourceState | undefined;
-  const violations = () => [...(current?.violations ?? []), ...publisher.mesh.violations];
+  const violations = () => [...(current?.violations ?? []), ...publisher.mesh.violations, ...modules.violations];
   const metrics = createMetrics({
     resources: () => current?.resources.values() ?? [],
     violations,
@@ -129,10 +158,19 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
           touched(proxy);
         });
       });
+      // Before proxies are served for the first time, they must not be told that modules are gone.
+      const known = modules
+        .update(publisher.mesh)
+        .catch((error) => options.onFault?.("the modules of extensions", error));
+      if (current === undefined) await known;
       current = state;
       if ([...state.changed].some((key) => key.startsWith("WorkloadGroup/"))) registrations?.refresh();
       const { mesh } = publisher;
-      revisions.published(before, state, () => state.violations.length + mesh.violations.length);
+      revisions.published(
+        before,
+        state,
+        () => state.violations.length + mesh.violations.length + modules.violations.length,
+      );
       options.onState?.(state);
     },
     (error) => options.onFault?.("every proxy", error),
@@ -196,6 +234,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     options.kubernetes?.client.close();
     await registrations?.close();
     await rollouts?.close();
+    await modules.close();
     statistics.close();
     metrics.close();
     options.security?.close();
@@ -211,4 +250,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     await close();
     throw error;
   }
+}
+
+/** Whether an extension runs the version of a filter that was chosen by a rollout. */
+function runs(filter: string): (extension: Extension) => boolean {
+  return ({ spec: { wasm } }) =>
+    wasm.source.type === "registry" && wasm.source.filter === filter && wasm.source.version === undefined;
 }

@@ -1,5 +1,4 @@
 // `headgate filter use|status|rollback|history`: which proxies run which version.
-import { FILTER_NAME } from "../policy/compile.js";
 import { FilterRegistry, parseReference } from "../registry/registry.js";
 import { counts, type RolloutPlan } from "../rollout/plan.js";
 import { RolloutStore } from "../rollout/store.js";
@@ -23,7 +22,8 @@ export const filterUseCommand: CommandDefinition = {
   name: "filter use",
   summary: "roll a version out over the proxies, step by step while it does well",
   description:
-    "The control plane that follows the registry does the work, and takes the version back by itself when a proxy\n" +
+    "A filter other than headgate.traffic reaches the proxies where a WasmPlugin or TrafficExtension names it by\n" +
+    "url: headgate://NAME. The control plane that follows the registry does the work, and takes the version back by itself when a proxy\n" +
     "rejects it, its VM fails, its Envoy falls silent or restarts, or more requests fail or are slow than elsewhere.\n\n" +
     "Example:\n  headgate filter use headgate.traffic@1.2.0 --step 10%,50%,100% --hold 30s",
   arguments: [{ name: "filter@version", summary: "as in headgate.traffic@1.2.0", required: true }],
@@ -40,8 +40,6 @@ export const filterUseCommand: CommandDefinition = {
     const parsed = parseReference(text);
     if ("fault" in parsed) return tellFault(this.name, parsed.fault, io);
     const { name, version } = parsed.value;
-    if (name !== FILTER_NAME)
-      return tellUsage(this.name, `only ${FILTER_NAME} can be rolled out so far, not ${name}`, io);
     const directory = filtersDirectory(options, io);
     const shown = await new FilterRegistry(directory).show(name, version);
     if ("fault" in shown) return tellFault(this.name, shown.fault, io);
@@ -79,13 +77,15 @@ export const filterStatusCommand: CommandDefinition = {
       io.stdout.write(`${JSON.stringify(read.value, null, 2)}\n`);
       return exitCode.ok;
     }
-    const { proxies, rollouts } = read.value as FilterView;
+    const { filter, proxies, others, rollouts } = read.value as FilterView;
     const [newest] = rollouts;
     if (newest) io.stdout.write(`${rolloutText(newest)}\n`);
     io.stdout.write(
       table(
-        ["PROXY", "RUNS", "SHOULD RUN"],
-        proxies.map(({ id, running, assigned }) => [id, running, assigned]),
+        ["FILTER", "PROXY", "RUNS", "SHOULD RUN"],
+        [{ filter, proxies }, ...others].flatMap((of) =>
+          of.proxies.map(({ id, running, assigned }) => [of.filter, id, running, assigned]),
+        ),
       ),
     );
     return exitCode.ok;

@@ -9,6 +9,7 @@ import type { VirtualService } from "../resources/virtual-service.js";
 import { analyze } from "./analysis/analyze.js";
 import { resolveDelegates } from "./delegates.js";
 import { type DestinationRuleIndex, indexDestinationRules } from "./destination-rules.js";
+import { type Extension, orderExtensions } from "./extensions.js";
 import { changeLists, listsOf, type ResourceLists } from "./resource-lists.js";
 import { analyzeRollouts, rolloutKey } from "./rollouts.js";
 import { indexServices, type Services } from "./services.js";
@@ -37,6 +38,8 @@ export interface Mesh {
   readonly sidecars: ReadonlyMap<string, readonly Sidecar[]>;
   /** By rolloutKey; the oldest for each route. */
   readonly rollouts: ReadonlyMap<string, StagedRollout>;
+  /** In the order of the filter chain. */
+  readonly extensions: readonly Extension[];
   /** By namespace/name. */
   readonly secrets: ReadonlyMap<string, Secret>;
   /** Faults between objects, found when first asked for; those of single objects are the source's. */
@@ -108,6 +111,11 @@ function assemble(lists: ResourceLists, options: MeshOptions, before: Mesh | und
       (mesh) => mesh.rollouts,
       ["StagedRollout"],
       () => byRoute(list("StagedRollout")),
+    ),
+    extensions: reuse(
+      (mesh) => mesh.extensions,
+      ["WasmPlugin", "TrafficExtension"],
+      () => orderExtensions([...list("WasmPlugin"), ...list("TrafficExtension")]),
     ),
     secrets: reuse(
       (mesh) => mesh.secrets,

@@ -27,6 +27,8 @@ export interface CheckRequest {
   readonly schema?: string;
   /** What the filter is started with; JSON if there is a schema. Empty by default. */
   readonly configuration?: string;
+  /** The id by which a module of several plugins is told which one it is; empty by default. */
+  readonly rootId?: string;
   readonly limits?: CheckLimits;
   /** The compiled trial-thread.js; for tests that run from the sources. */
   readonly thread?: URL;
@@ -62,7 +64,8 @@ export async function checkModule(request: CheckRequest): Promise<Outcome<Checke
     return refuse("filter-memory-limit", `it starts with more than ${limits.memoryBytes} bytes of memory`);
   const limited = withMemoryLimit(sections, pages);
   const configuration = Buffer.from(request.configuration ?? "");
-  const trial = await runTrial({ wasm: limited, abi: abi.value, configuration, pages }, limits, request.thread);
+  const { rootId = "", thread } = request;
+  const trial = await runTrial({ wasm: limited, abi: abi.value, configuration, rootId, pages }, limits, thread);
   if ("fault" in trial) return trial;
   const { memoryBytes } = trial.value;
   return { value: { abi: abi.value, memoryBytes, ...(schema.value === undefined ? {} : { schema: schema.value }) } };

@@ -4,6 +4,7 @@ export interface TrialRequest {
   readonly wasm: Uint8Array;
   readonly abi: string;
   readonly configuration: Uint8Array;
+  readonly rootId: string;
   readonly pages: number;
 }
 
@@ -36,7 +37,7 @@ const HEADERS: readonly (readonly [string, string])[] = [
 ];
 
 /** Synchronous, and as long as the module pleases: whoever waits must be able to end the thread. */
-export function tryModule({ wasm, configuration, pages }: TrialRequest): TrialOutcome {
+export function tryModule({ wasm, configuration, rootId, pages }: TrialRequest): TrialOutcome {
   const module = new WebAssembly.Module(Uint8Array.from(wasm));
   let phase: "filter-does-not-start" | "filter-traps" = "filter-does-not-start";
   let exports: Exports = {};
@@ -45,7 +46,7 @@ export function tryModule({ wasm, configuration, pages }: TrialRequest): TrialOu
   try {
     const instance = new WebAssembly.Instance(
       module,
-      hostOf(module, () => exports, configuration),
+      hostOf(module, () => exports, configuration, rootId),
     );
     exports = instance.exports as Exports;
     start(exports, configuration.length);
@@ -86,8 +87,9 @@ function hostOf(
   module: WebAssembly.Module,
   exports: () => Exports,
   configuration: Uint8Array,
+  rootId: string,
 ): Record<string, Record<string, Call>> {
-  const calls = hostCalls(exports, configuration);
+  const calls = hostCalls(exports, configuration, rootId);
   const imports: Record<string, Record<string, Call>> = {};
   for (const { module: from, name, kind } of WebAssembly.Module.imports(module)) {
     if (kind !== "function") throw new Error(`it imports ${from}.${name}, which is no function`);
@@ -97,7 +99,7 @@ function hostOf(
   return imports;
 }
 
-function hostCalls(exports: () => Exports, configuration: Uint8Array): Record<string, Call> {
+function hostCalls(exports: () => Exports, configuration: Uint8Array, rootId: string): Record<string, Call> {
   const view = () => new DataView((exports().memory as WebAssembly.Memory).buffer);
   const read = (at: number, length: number) => Buffer.from(view().buffer, at, length).toString("utf8");
   let metrics = 0;
@@ -125,6 +127,10 @@ function hostCalls(exports: () => Exports, configuration: Uint8Array): Record<st
     },
     proxy_get_header_map_pairs: (map, pointer, size) =>
       give(encodePairs(map === REQUEST_HEADERS ? HEADERS : []), Number(pointer), Number(size)),
+    proxy_get_property: (path, length, pointer, size) => {
+      if (read(Number(path), Number(length)) !== "plugin_root_id") return NOT_FOUND;
+      return give(Buffer.from(rootId), Number(pointer), Number(size));
+    },
     proxy_get_buffer_bytes: (buffer, start, length, pointer, size) => {
       if (buffer !== PLUGIN_CONFIGURATION) return NOT_FOUND;
       const from = Number(start);

@@ -20,6 +20,7 @@ import {
   checkMethod,
   checkRetryOn,
 } from "./http-words.js";
+import { checkModuleUrl } from "./module-source.js";
 import {
   checkDnsLabel,
   checkExportTo,
@@ -66,6 +67,9 @@ const TEXT_CHECKS = {
   portProtocol: checkPortProtocol,
   cipherSuite: checkCipherSuite,
   timestamp: checkTimestamp,
+  moduleUrl: checkModuleUrl,
+  sha256: checkSha256,
+  environmentVariable: checkVariable,
 } satisfies Record<string, (value: string) => Fault | undefined>;
 
 const NUMBER_CHECKS = {
@@ -107,6 +111,21 @@ function checkWholeSeconds(value: string): Fault | undefined {
   return parsed % 1_000 === 0
     ? undefined
     : fault("invalid-duration", `The duration ${value} is finer than a second, which this field cannot express.`);
+}
+
+function checkSha256(value: string): Fault | undefined {
+  return value === "" || /^[0-9a-f]{64}$/.test(value)
+    ? undefined
+    : fault("invalid-value", "The checksum is not written in 64 hexadecimal digits, in lower case.");
+}
+
+function checkVariable(value: string): Fault | undefined {
+  return /^[A-Za-z_][A-Za-z0-9_]{0,255}$/.test(value)
+    ? undefined
+    : fault(
+        "invalid-name",
+        "An environment variable's name has letters, digits and _ alone, and begins with no digit.",
+      );
 }
 
 function fault(code: Fault["code"], message: string): Fault {

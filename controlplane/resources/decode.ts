@@ -25,10 +25,14 @@ import { decodeSidecar } from "./sidecar.decode.js";
 import { sidecarSchema } from "./sidecar.schema.js";
 import { decodeStagedRollout } from "./staged-rollout.decode.js";
 import { stagedRolloutSchema } from "./staged-rollout.schema.js";
+import { decodeTrafficExtension } from "./traffic-extension.decode.js";
+import { trafficExtensionSchema } from "./traffic-extension.schema.js";
 import type { Violation } from "./violation.js";
 import type { Identity } from "./violation-at.js";
 import { decodeVirtualService } from "./virtual-service.decode.js";
 import { virtualServiceSchema } from "./virtual-service.schema.js";
+import { decodeWasmPlugin } from "./wasm-plugin.decode.js";
+import { wasmPluginSchema } from "./wasm-plugin.schema.js";
 import { decodeWorkloadGroup } from "./workload-group.decode.js";
 import { workloadGroupSchema } from "./workload-group.schema.js";
 
@@ -46,6 +50,7 @@ interface Decoder {
 }
 
 const ISTIO = ["networking.istio.io/v1", "networking.istio.io/v1beta1", "networking.istio.io/v1alpha3"];
+const ISTIO_EXTENSIONS = ["extensions.istio.io/v1alpha1"];
 const ANYTHING: Schema<unknown> = {};
 
 const DECODERS: Readonly<Record<Kind, Decoder>> = {
@@ -57,6 +62,8 @@ const DECODERS: Readonly<Record<Kind, Decoder>> = {
   WorkloadGroup: istio(workloadGroupSchema, decodeWorkloadGroup),
   Sidecar: istio(sidecarSchema, decodeSidecar),
   StagedRollout: strict(["headgate.dev/v1alpha1"], stagedRolloutSchema, decodeStagedRollout),
+  WasmPlugin: strict(ISTIO_EXTENSIONS, wasmPluginSchema, decodeWasmPlugin),
+  TrafficExtension: strict(ISTIO_EXTENSIONS, trafficExtensionSchema, decodeTrafficExtension),
   Service: kubernetes("v1", serviceSchema, (raw, _, report) => decodeService(raw, report)),
   EndpointSlice: kubernetes("discovery.k8s.io/v1", endpointSliceSchema, decodeEndpointSlice),
   Pod: kubernetes("v1", podSchema, decodePod),

@@ -5,7 +5,9 @@ import type { EndpointSlice, Namespace, Node, Pod, Secret, Service } from "./kub
 import type { ServiceEntry, WorkloadEntry } from "./service-entry.js";
 import type { Sidecar } from "./sidecar.js";
 import type { StagedRollout } from "./staged-rollout.js";
+import type { TrafficExtension } from "./traffic-extension.js";
 import type { VirtualService } from "./virtual-service.js";
+import type { WasmPlugin } from "./wasm-plugin.js";
 import type { WorkloadGroup } from "./workload-group.js";
 
 export type AnyResource =
@@ -17,6 +19,8 @@ export type AnyResource =
   | WorkloadGroup
   | Sidecar
   | StagedRollout
+  | WasmPlugin
+  | TrafficExtension
   | Service
   | EndpointSlice
   | Pod

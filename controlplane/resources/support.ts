@@ -5,7 +5,9 @@ import type { Kind } from "./kinds.js";
 import type { Schema, Support } from "./schema.js";
 import { serviceEntrySchema, workloadEntrySchema } from "./service-entry.schema.js";
 import { sidecarSchema } from "./sidecar.schema.js";
+import { trafficExtensionSchema } from "./traffic-extension.schema.js";
 import { virtualServiceSchema } from "./virtual-service.schema.js";
+import { wasmPluginSchema } from "./wasm-plugin.schema.js";
 import { workloadGroupSchema } from "./workload-group.schema.js";
 
 export interface FieldSupport {
@@ -24,6 +26,8 @@ const SCHEMAS: readonly (readonly [Kind, Schema<unknown>])[] = [
   ["WorkloadEntry", workloadEntrySchema],
   ["WorkloadGroup", workloadGroupSchema],
   ["Sidecar", sidecarSchema],
+  ["WasmPlugin", wasmPluginSchema],
+  ["TrafficExtension", trafficExtensionSchema],
 ];
 
 /** All fields, in the order of the schemas, outer before inner. */

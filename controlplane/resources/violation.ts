@@ -45,12 +45,16 @@ export const VIOLATION_CODES = {
   "unknown-secret": "A credentialName names a secret that does not exist or has the wrong keys.",
   "unknown-port": "A destination's port is none of its service's ports, or must be given and is not.",
   "unknown-route": "A StagedRollout names a VirtualService route that does not exist.",
+  "unknown-workload": "A selector selects no workload of the mesh.",
+  "unknown-module": "A filter's module cannot be had, or is not the one that its checksum says.",
+  "refused-module": "A filter's module is refused: it is none, or does not start with its configuration.",
   "conflicting-virtual-service": "An older VirtualService already configures the same host.",
   "conflicting-destination-rule": "An older DestinationRule already configures the same host or subset.",
   "conflicting-port": "Two objects ask for the same port in incompatible ways.",
   "conflicting-sidecar": "An older Sidecar already applies to the same workloads.",
   "hidden-by-sidecar": "A Sidecar does not import the host that a rule of its namespace is for.",
   "conflicting-rollout": "An older StagedRollout already refines the same route.",
+  "conflicting-extension": "Two extensions of one phase and priority apply to the same workloads.",
   "unreachable-rule": "A rule can never be reached: an earlier one matches everything.",
 } as const;
 

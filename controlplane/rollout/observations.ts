@@ -6,14 +6,16 @@ export interface Figures {
   readonly requests: number;
   /** Answered with 5xx. */
   readonly errors: number;
-  /** Times that the traffic filter's VM failed, was loaded anew, or was passed over because it had failed. */
+  /** Times that a filter's VM failed, was loaded anew, or was passed over because it had failed. */
   readonly failures: number;
   /** By upper bound in milliseconds, how many requests took at most so long. */
   readonly durations: ReadonlyMap<number, number>;
 }
 
-interface Sample extends Figures {
+interface Sample extends Omit<Figures, "failures"> {
   readonly at: number;
+  /** By the filter's name in Envoy. */
+  readonly failures: ReadonlyMap<string, number>;
 }
 
 interface Observed {
@@ -30,7 +32,7 @@ const SPACING = 200;
 const UPTIME = "server.uptime";
 const COUNTER = /^http\.(?!admin\.).+\.downstream_rq_(completed|5xx)$/;
 const DURATION = /^http\.(?!admin\.).+\.downstream_rq_time$/;
-const FAILURE = /^wasm\.headgate\.traffic\.vm_reload_(backoff|failure|success)$/;
+const FAILURE = /^wasm\.(.+)\.vm_reload_(backoff|failure|success)$/;
 
 /** Whether a statistic is looked at here. */
 export function isObserved(name: string): boolean {
@@ -77,8 +79,8 @@ export class Observations {
     return (this.#proxies.get(proxy)?.restartedAt ?? Number.NEGATIVE_INFINITY) > since;
   }
 
-  /** What all these proxies counted from one time to another. */
-  between(proxies: Iterable<string>, from: number, to: number): Figures {
+  /** What all these proxies counted from one time to another; of failures, those of the filters of these names. */
+  between(proxies: Iterable<string>, from: number, to: number, filters: readonly string[] = []): Figures {
     const sum = { requests: 0, errors: 0, failures: 0, durations: new Map<number, number>() };
     for (const proxy of proxies) {
       const samples = this.#proxies.get(proxy)?.samples ?? [];
@@ -87,7 +89,7 @@ export class Observations {
       if (!start || !end || end.at <= start.at) continue;
       sum.requests += end.requests - start.requests;
       sum.errors += end.errors - start.errors;
-      sum.failures += end.failures - start.failures;
+      for (const filter of filters) sum.failures += (end.failures.get(filter) ?? 0) - (start.failures.get(filter) ?? 0);
       for (const [bound, count] of end.durations)
         sum.durations.set(bound, (sum.durations.get(bound) ?? 0) + count - (start.durations.get(bound) ?? 0));
     }
@@ -103,9 +105,11 @@ function restart(observed: Observed, now: number): void {
 }
 
 function sampleOf({ values, durations }: Observed, at: number): Sample {
-  const sum = { at, requests: 0, errors: 0, failures: 0, durations: new Map(durations) };
+  const failures = new Map<string, number>();
+  const sum = { at, requests: 0, errors: 0, failures, durations: new Map(durations) };
   for (const [name, value] of values) {
-    if (FAILURE.test(name)) sum.failures += value;
+    const filter = FAILURE.exec(name)?.[1];
+    if (filter !== undefined) failures.set(filter, (failures.get(filter) ?? 0) + value);
     else if (name.endsWith("_5xx")) sum.errors += value;
     else if (name.endsWith("_completed")) sum.requests += value;
   }

@@ -13,8 +13,11 @@ import { type FilterView, filterView } from "./view.js";
 export interface RolloutsOptions {
   /** The registry's. */
   readonly directory: string;
+  /** The filter that every proxy runs. */
   readonly filter: string;
   readonly proxies: () => ReadonlyMap<string, Candidate>;
+  /** What runs another filter: its names in Envoy's statistics, by proxy; empty for one that does not. */
+  readonly uses: (filter: string, proxy: string) => readonly string[];
   /** Of one proxy. */
   readonly statuses: (proxy: string) => readonly ProxyStatus[];
   /** Whose word about a proxy counts. */
@@ -26,7 +29,9 @@ export interface RolloutsOptions {
 
 export interface Rollouts {
   readonly metrics: MetricsService;
-  moduleFor(proxy: Candidate): Uint8Array | undefined;
+  /** See RolloutRunner. */
+  moduleFor(filter: string, proxy: Candidate): Uint8Array | undefined;
+  modulesOf(filter: string): readonly Uint8Array[];
   view(): FilterView;
   disconnected(proxy: string): void;
   /** Resolves once it is known what every proxy should have. */
@@ -37,12 +42,15 @@ export interface Rollouts {
 export function createRollouts(options: RolloutsOptions): Rollouts {
   const observations = new Observations();
   const now = () => performance.now();
+  const uses = (filter: string, { id }: Candidate) => (filter === options.filter ? [filter] : options.uses(filter, id));
+  const proxiesOf = (filter: string) =>
+    [...options.proxies().values()].filter((proxy) => uses(filter, proxy).length > 0);
   const runner = new RolloutRunner({
-    filter: options.filter,
     registry: new FilterRegistry(options.directory),
     store: new RolloutStore(options.directory),
     observations,
-    proxies: () => options.proxies().values(),
+    proxies: proxiesOf,
+    namesOf: (filter) => [...new Set(proxiesOf(filter).flatMap((proxy) => uses(filter, proxy)))],
     acknowledgement: (proxy) => acknowledgementOf(options.statuses(proxy)),
     republish: options.republish,
     now,
@@ -57,8 +65,9 @@ export function createRollouts(options: RolloutsOptions): Rollouts {
   });
   return {
     metrics,
-    moduleFor: (proxy) => runner.moduleFor(proxy),
-    view: () => filterView(options.filter, runner, options.proxies().values()),
+    moduleFor: (filter, proxy) => runner.moduleFor(filter, proxy),
+    modulesOf: (filter) => runner.modulesOf(filter),
+    view: () => filterView(options.filter, runner, proxiesOf),
     disconnected: (proxy) => observations.disconnected(proxy, now()),
     start: () => runner.start(),
     close: () => runner.close(),

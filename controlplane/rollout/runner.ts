@@ -15,12 +15,13 @@ export interface Acknowledgement {
 }
 
 export interface RunnerOptions {
-  readonly filter: string;
   readonly registry: FilterRegistry;
   readonly store: RolloutStore;
   readonly observations: Observations;
-  /** The proxies that are connected. */
-  readonly proxies: () => Iterable<Candidate>;
+  /** The connected proxies that run the filter. */
+  readonly proxies: (filter: string) => Iterable<Candidate>;
+  /** What Envoys call the filter in their statistics. */
+  readonly namesOf: (filter: string) => readonly string[];
   readonly acknowledgement: (proxy: string) => Acknowledgement;
   /** The assignments changed: proxies must be published to. */
   readonly republish: () => void;
@@ -49,12 +50,14 @@ interface Progress {
 export class RolloutRunner {
   readonly #options: RunnerOptions;
   readonly #stopped = new AbortController();
-  readonly #modules = new Map<string, Uint8Array>();
-  /** What each proxy was last seen to have taken. */
-  readonly #running = new Map<string, string | undefined>();
+  /** By filter, then by version: those that proxies have or may get. */
+  readonly #modules = new Map<string, Map<string, Uint8Array>>();
+  /** By filter, then by proxy: what it was last seen to have taken. */
+  readonly #running = new Map<string, Map<string, string | undefined>>();
   #rollouts: readonly Rollout[] = [];
   #progress: Progress | undefined;
   #loop: Promise<void> = Promise.resolve();
+  /** By filter and proxy. */
   #assigned: ReadonlyMap<string, string | undefined> = new Map();
 
   constructor(options: RunnerOptions) {
@@ -73,19 +76,30 @@ export class RolloutRunner {
     await this.#loop;
   }
 
-  /** The module that the proxy should have; undefined for the built-in one. */
-  moduleFor(proxy: Candidate): Uint8Array | undefined {
-    const version = this.versionFor(proxy);
-    return version === undefined ? undefined : this.#modules.get(version);
+  /** The module that the proxy should have; undefined where no rollout has given it one. */
+  moduleFor(filter: string, proxy: Candidate): Uint8Array | undefined {
+    const version = this.versionFor(filter, proxy);
+    return version === undefined ? undefined : this.#modules.get(filter)?.get(version);
   }
 
-  versionFor(proxy: Candidate): string | undefined {
-    return assignedVersion(this.#rollouts, this.#options.filter, proxy);
+  versionFor(filter: string, proxy: Candidate): string | undefined {
+    return assignedVersion(this.#rollouts, filter, proxy);
+  }
+
+  /** The modules of the versions that some proxy has, or may get by a rollout under way. */
+  modulesOf(filter: string): readonly Uint8Array[] {
+    const versions = this.#rollouts.filter(counts).flatMap(({ plan }) => (plan.filter === filter ? plan.version : []));
+    return [...new Set(versions)].flatMap((version) => this.#modules.get(filter)?.get(version) ?? []);
   }
 
   /** What the proxy has taken, as far as known. */
-  runningOn(proxy: string): string | undefined {
-    return this.#running.get(proxy);
+  runningOn(filter: string, proxy: string): string | undefined {
+    return this.#running.get(filter)?.get(proxy);
+  }
+
+  /** The filters that there are rollouts of. */
+  get filters(): ReadonlySet<string> {
+    return new Set(this.#rollouts.map(({ plan }) => plan.filter));
   }
 
   get rollouts(): readonly Rollout[] {
@@ -114,10 +128,9 @@ export class RolloutRunner {
         await this.#rollBack(rollout, `asked for by ${rollout.rollbackBy}`);
     }
     await this.#loadModules();
-    const active = this.#rollouts.find(
-      (rollout) =>
-        counts(rollout) && rollout.plan.filter === this.#options.filter && rollout.state?.phase !== "completed",
-    );
+    // Notes what proxies have of a filter that is rolled out for the first time.
+    this.#publish();
+    const active = this.#rollouts.find((rollout) => counts(rollout) && rollout.state?.phase !== "completed");
     if (active) await this.#advance(active);
     this.#publish();
     this.#note();
@@ -125,10 +138,10 @@ export class RolloutRunner {
 
   async #advance(rollout: Rollout): Promise<void> {
     const { plan, state } = rollout;
-    if (!this.#modules.has(plan.version)) return;
+    if (!this.#modules.get(plan.filter)?.has(plan.version)) return;
     if (!state) return this.#beginStep(rollout, 0);
     this.#progress = this.#progressOf(rollout, state);
-    const canaries = [...this.#options.proxies()].filter((proxy) => hasReached(rollout, proxy));
+    const canaries = [...this.#options.proxies(plan.filter)].filter((proxy) => hasReached(rollout, proxy));
     const failure = this.#findFailure(rollout, this.#progress, canaries);
     if (failure !== undefined) return this.#rollBack(rollout, failure);
     const { acknowledgement, now } = this.#options;
@@ -142,7 +155,7 @@ export class RolloutRunner {
 
   async #beginStep(rollout: Rollout, step: number): Promise<void> {
     const { plan, state } = rollout;
-    const bound = boundOf(plan, plan.steps[step] ?? 1, [...this.#options.proxies()]);
+    const bound = boundOf(plan, plan.steps[step] ?? 1, [...this.#options.proxies(plan.filter)]);
     const reached = Math.max(bound, state?.reached ?? 0);
     await this.#save(rollout, { phase: "rolling", step, reached });
     this.#progress = this.#progressOf(rollout, { step }, step === 0 ? this.#options.now() : undefined);
@@ -156,19 +169,22 @@ export class RolloutRunner {
   }
 
   #findFailure(rollout: Rollout, progress: Progress, canaries: readonly Candidate[]): string | undefined {
-    const { observations, proxies, now, gate = DEFAULT_GATE } = this.#options;
+    const { observations, now, gate = DEFAULT_GATE } = this.#options;
+    const { filter } = rollout.plan;
+    const proxies = [...this.#options.proxies(filter)];
     const at = now();
     const ids = canaries.map(({ id }) => id);
-    const rest = [...proxies()].filter((proxy) => !hasReached(rollout, proxy)).map(({ id }) => id);
+    const rest = proxies.filter((proxy) => !hasReached(rollout, proxy)).map(({ id }) => id);
     let others = observations.between(rest, progress.beganAt, at);
     if (others.requests < gate.leastRequests && progress.rolloutBeganAt !== undefined) {
       const before = progress.rolloutBeganAt;
-      const selected = [...proxies()].filter((proxy) => isSelected(rollout.plan, proxy)).map(({ id }) => id);
+      const selected = proxies.filter((proxy) => isSelected(rollout.plan, proxy)).map(({ id }) => id);
       // How fast a machine is changes too much from one minute to the next.
       others = { ...observations.between(selected, before - BASELINE, before), durations: new Map() };
     }
     const states = ids.map((id) => this.#canaryState(id, progress, at));
-    return findFailure({ canaries: states, canary: observations.between(ids, progress.beganAt, at), others }, gate);
+    const canary = observations.between(ids, progress.beganAt, at, this.#options.namesOf(filter));
+    return findFailure({ canaries: states, canary, others }, gate);
   }
 
   #canaryState(id: string, { beganAt, beganOn }: Progress, at: number): CanaryState {
@@ -203,27 +219,37 @@ export class RolloutRunner {
   async #loadModules(): Promise<void> {
     for (const rollout of this.#rollouts.filter(counts)) {
       const { filter, version } = rollout.plan;
-      if (filter !== this.#options.filter || this.#modules.has(version)) continue;
+      const modules = this.#modules.get(filter) ?? new Map<string, Uint8Array>();
+      this.#modules.set(filter, modules);
+      if (modules.has(version)) continue;
       const loaded = await this.#options.registry.module(filter, version);
-      if ("value" in loaded) this.#modules.set(version, loaded.value);
+      if ("value" in loaded) modules.set(version, loaded.value);
       else await this.#rollBack(rollout, loaded.fault.message);
     }
   }
 
   /** Proxies that connect are published to as they do; the others when they are to have another version. */
   #publish(): void {
-    const assigned = new Map([...this.#options.proxies()].map((proxy) => [proxy.id, this.versionFor(proxy)]));
-    const moved = [...assigned].some(([id, version]) => this.#assigned.has(id) && this.#assigned.get(id) !== version);
+    const assigned = new Map<string, string | undefined>();
+    for (const filter of this.filters)
+      for (const proxy of this.#options.proxies(filter))
+        assigned.set(`${filter} ${proxy.id}`, this.versionFor(filter, proxy));
+    const moved = [...assigned].some(
+      ([key, version]) => this.#assigned.has(key) && this.#assigned.get(key) !== version,
+    );
     this.#assigned = assigned;
     if (moved) this.#options.republish();
   }
 
   #note(): void {
-    const connected = new Set<string>();
-    for (const proxy of this.#options.proxies()) {
-      connected.add(proxy.id);
-      if (this.#options.acknowledgement(proxy.id).acknowledged) this.#running.set(proxy.id, this.versionFor(proxy));
+    for (const filter of this.filters) {
+      const before = this.#running.get(filter);
+      const running = new Map<string, string | undefined>();
+      for (const proxy of this.#options.proxies(filter)) {
+        const { acknowledged } = this.#options.acknowledgement(proxy.id);
+        running.set(proxy.id, acknowledged ? this.versionFor(filter, proxy) : before?.get(proxy.id));
+      }
+      this.#running.set(filter, running);
     }
-    for (const id of this.#running.keys()) if (!connected.has(id)) this.#running.delete(id);
   }
 }

@@ -4,30 +4,44 @@ import type { Candidate } from "./assignment.js";
 import type { Rollout } from "./plan.js";
 import type { RolloutRunner } from "./runner.js";
 
+export interface ProxyVersions {
+  readonly id: string;
+  /** What it should have, and what it was last seen to have taken. */
+  readonly assigned: string;
+  readonly running: string;
+}
+
 export interface FilterView {
+  /** The filter that every proxy runs, and the versions of it; "built-in" is the one that comes along. */
   readonly filter: string;
+  readonly proxies: readonly ProxyVersions[];
+  /** Other filters that there were rollouts of, and the proxies that run them; "-" for no version. */
+  readonly others: readonly { readonly filter: string; readonly proxies: readonly ProxyVersions[] }[];
   /** The newest first. */
   readonly rollouts: readonly Rollout[];
-  readonly proxies: readonly {
-    readonly id: string;
-    /** What it should have, and what it was last seen to have taken; "built-in" for the version that comes along. */
-    readonly assigned: string;
-    readonly running: string;
-  }[];
 }
 
 const MOST_ROLLOUTS = 100;
+const NO_VERSION = "-";
 
-export function filterView(filter: string, runner: RolloutRunner, proxies: Iterable<Candidate>): FilterView {
-  return {
-    filter,
-    rollouts: runner.rollouts.toReversed().slice(0, MOST_ROLLOUTS),
-    proxies: [...proxies]
+export function filterView(
+  filter: string,
+  runner: RolloutRunner,
+  proxiesOf: (filter: string) => Iterable<Candidate>,
+): FilterView {
+  const versions = (of: string, otherwise: string): ProxyVersions[] =>
+    [...proxiesOf(of)]
       .map((proxy) => ({
         id: proxy.id,
-        assigned: runner.versionFor(proxy) ?? BUILT_IN,
-        running: runner.runningOn(proxy.id) ?? BUILT_IN,
+        assigned: runner.versionFor(of, proxy) ?? otherwise,
+        running: runner.runningOn(of, proxy.id) ?? otherwise,
       }))
-      .sort((a, b) => (a.id < b.id ? -1 : 1)),
+      .sort((a, b) => (a.id < b.id ? -1 : 1));
+  const others = [...runner.filters].filter((other) => other !== filter).sort();
+  return {
+    filter,
+    proxies: versions(filter, BUILT_IN),
+    others: others.map((other) => ({ filter: other, proxies: versions(other, NO_VERSION) })),
+    rollouts: runner.rollouts.toReversed().slice(0, MOST_ROLLOUTS),
   };
 }

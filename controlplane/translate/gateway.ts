@@ -110,7 +110,8 @@ function portListener(name: string, servers: readonly GatewayServer[], context: 
 function edgeConnection(entry: GatewayServer, context: Context) {
   const rds = routeNameOf(entry, context);
   const statPrefix = entry.server.name ?? rds;
-  return httpConnection({ statPrefix, routes: { rds }, decides: true, edge: true }, context.options);
+  const traffic = { mode: "CLIENT" as const, port: entry.server.port.number };
+  return httpConnection({ statPrefix, routes: { rds }, decides: true, edge: true, traffic }, context);
 }
 
 function isHttpServer(server: Server): boolean {

@@ -18,7 +18,8 @@ import {
 } from "../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
 import { FILTER_NAME } from "../policy/compile.js";
 import { accessLogs } from "./access-log.js";
-import type { TranslateOptions } from "./options.js";
+import type { Context } from "./context.js";
+import { extensionFilters, type TrafficSite } from "./extensions.js";
 import { pack, typeUrlOf } from "./resource.js";
 import { adsSource, duration } from "./values.js";
 
@@ -28,17 +29,19 @@ export interface HttpConnectionOptions {
   readonly routes: { readonly rds: string } | { readonly inline: RouteConfiguration };
   /** Whether rules are decided here: the filter chain then has the traffic filter. */
   readonly decides: boolean;
+  /** Which of the proxy's extensions stand in the chain. */
+  readonly traffic: TrafficSite;
   /** The client is the far end itself, not a sidecar: its address counts, its claims about others do not. */
   readonly edge: boolean;
 }
 
 /** The network filter. */
-export function httpConnection(options: HttpConnectionOptions, { accessLog }: TranslateOptions): Filter {
+export function httpConnection(options: HttpConnectionOptions, context: Context): Filter {
   const manager = create(HttpConnectionManagerSchema, {
     statPrefix: options.statPrefix,
     codecType: HttpConnectionManager_CodecType.AUTO,
-    httpFilters: httpFilters(options.decides),
-    accessLog: accessLogs(accessLog),
+    httpFilters: httpFilters(options, context),
+    accessLog: accessLogs(context.options.accessLog),
     upgradeConfigs: [{ upgradeType: "websocket" }],
     useRemoteAddress: options.edge,
     streamIdleTimeout: duration(options.edge ? EDGE_IDLE_TIMEOUT_MS : 0),
@@ -67,9 +70,13 @@ function setRoutes(manager: HttpConnectionManager, routes: HttpConnectionOptions
       : { case: "routeConfig", value: routes.inline };
 }
 
-function httpFilters(decides: boolean): HttpFilter[] {
+/** Extensions that authenticate and authorize go first: what they do to a request counts when its route is decided. */
+function httpFilters({ decides, traffic }: HttpConnectionOptions, context: Context): HttpFilter[] {
+  const { early, late } = extensionFilters(context, traffic);
   return [
+    ...early,
     ...(decides ? [trafficFilter(), filter("envoy.filters.http.cors", pack(CorsSchema, create(CorsSchema)))] : []),
+    ...late,
     filter("envoy.filters.http.router", pack(RouterSchema, create(RouterSchema))),
   ];
 }

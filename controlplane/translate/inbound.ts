@@ -105,7 +105,7 @@ function defaultEndpoint(entry: IngressListener, own: string): InboundPort["targ
 function inboundChain(port: InboundPort, destinationPort: number | undefined, context: Context): FilterChain {
   const cluster = clusterName("inbound", port.port, "", "");
   const filter = isHttp(port.protocol)
-    ? inboundHttp(cluster, context)
+    ? inboundHttp(cluster, port, context)
     : tcpProxy(cluster, context.options, port.connectionPool?.tcp);
   const match = destinationPort === undefined ? undefined : { destinationPort };
   const alpn = isHttp(port.protocol) ? ["h2", "http/1.1"] : [];
@@ -117,7 +117,7 @@ function inboundChain(port: InboundPort, destinationPort: number | undefined, co
   );
 }
 
-function inboundHttp(cluster: string, context: Context) {
+function inboundHttp(cluster: string, port: InboundPort, context: Context) {
   const route = create(RouteSchema, {
     name: "default",
     match: anyPath(),
@@ -131,9 +131,10 @@ function inboundHttp(cluster: string, context: Context) {
     virtualHosts: [nativeVirtualHost(cluster, ["*"], [route])],
     validateClusters: false,
   });
+  const traffic = { mode: "SERVER" as const, port: port.port };
   return httpConnection(
-    { statPrefix: cluster, routes: { inline: routes }, decides: false, edge: false },
-    context.options,
+    { statPrefix: cluster, routes: { inline: routes }, decides: false, edge: false, traffic },
+    context,
   );
 }
 

@@ -71,8 +71,9 @@ function byProtocol(entry: OutboundPort) {
 function httpChain(entry: OutboundPort, context: Context): FilterChain {
   const routeName = routeNameOf(entry);
   const statPrefix = `outbound_${routeName}`;
+  const traffic = { mode: "CLIENT" as const, port: entry.port };
   return filterChain("http", undefined, [
-    httpConnection({ statPrefix, routes: { rds: routeName }, decides: true, edge: false }, context.options),
+    httpConnection({ statPrefix, routes: { rds: routeName }, decides: true, edge: false, traffic }, context),
   ]);
 }
 

@@ -5,6 +5,8 @@ import type { MeshService } from "../mesh/service.js";
 import type { Proxy } from "../proxy/proxy.js";
 import { serviceClusters, serviceCredentials, specialClusters } from "./clusters.js";
 import { type Context, createContext, destinationPolicy } from "./context.js";
+import { extensionConfig } from "./extension-config.js";
+import { proxyExtensions } from "./extensions.js";
 import { gatewayCredentials, gatewayListeners, gatewayRouteServers } from "./gateway.js";
 import { encodedGatewayHost, gatewayRoutes, planGatewayHosts } from "./gateway-routes.js";
 import { inboundListeners } from "./inbound.js";
@@ -46,7 +48,7 @@ export class Translator {
   translate(mesh: Mesh, proxy: Proxy): Translation {
     const context = createContext(mesh, proxy, this.#options, this.#view(mesh, proxy).memo);
     const shared = context.memo.of("shared", { cheap: [mesh] }, () => sharedResources(context));
-    return { shared, own: [...ownResources(context), this.#trafficFilter(proxy)] };
+    return { shared, own: [...ownResources(context), this.#trafficFilter(proxy), ...this.#extensions(context)] };
   }
 
   /**
@@ -72,6 +74,11 @@ export class Translator {
   #trafficFilter(proxy: Proxy): EnvoyResource {
     const { wasm, moduleFor } = this.#options.trafficFilter;
     return trafficFilterConfig(moduleFor?.(proxy) ?? wasm);
+  }
+
+  #extensions(context: Context): EnvoyResource[] {
+    const { extension: load } = this.#options;
+    return proxyExtensions(context).map((extension) => extensionConfig(extension, load?.(extension, context.proxy)));
   }
 
   #view(mesh: Mesh, proxy: Proxy): View {
@@ -182,7 +189,10 @@ function ownResources(context: Context): readonly EnvoyResource[] {
     mesh.virtualServices.filter(({ spec }) => spec.tls.length + spec.tcp.length > 0),
   );
   const { services, destinationRules, secrets, gateways, workloads } = mesh;
-  const dependencies = { cheap: [proxy, services, destinationRules, secrets, gateways, workloads, scope.sidecar, l4] };
+  const extensions = proxyExtensions(context);
+  const dependencies = {
+    cheap: [proxy, services, destinationRules, secrets, gateways, workloads, scope.sidecar, l4, extensions],
+  };
   return memo.of(`own of ${proxy.id}`, dependencies, () => {
     if (proxy.role === "router") return gatewayListeners(context);
     const inbound = inboundListeners(context);

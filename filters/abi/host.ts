@@ -6,7 +6,8 @@ import { clock_time_get, random_get } from "./wasi_snapshot_preview1";
 const RESULT: usize = memory.data(16, 16);
 const OK: u32 = 0;
 const MONOTONIC_CLOCK: u32 = 1;
-const REQUEST_HEADERS: u32 = 0;
+const PLUGIN_CONFIGURATION: u32 = 7;
+export const REQUEST_HEADERS: u32 = 0;
 const RESPONSE_BODY: u32 = 1;
 export const RESPONSE_HEADERS: u32 = 2;
 export const RESPONSE_TRAILERS: u32 = 3;
@@ -26,7 +27,17 @@ export function readProperty(path: usize, length: usize): bool {
 }
 
 export function readRequestHeader(name: usize, length: usize): bool {
-  return host.proxy_get_header_map_value(REQUEST_HEADERS, name, length, RESULT, RESULT + 4) === OK;
+  return readHeader(REQUEST_HEADERS, name, length);
+}
+
+/** map: REQUEST_HEADERS, RESPONSE_HEADERS or RESPONSE_TRAILERS. */
+export function readHeader(map: u32, name: usize, length: usize): bool {
+  return host.proxy_get_header_map_value(map, name, length, RESULT, RESULT + 4) === OK;
+}
+
+/** What the filter is configured with, of that many bytes; while it is configured. */
+export function readConfiguration(size: u32): bool {
+  return host.proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, size, RESULT, RESULT + 4) === OK;
 }
 
 /** The result: count, then count pairs of lengths, then names and values, each followed by NUL. */
@@ -48,8 +59,17 @@ export function setHeader(map: u32, name: usize, nameLength: usize, value: usize
   host.proxy_replace_header_map_value(map, name, nameLength, value, length);
 }
 
+export function removeHeader(map: u32, name: usize, length: usize): void {
+  host.proxy_remove_header_map_value(map, name, length);
+}
+
 export function removeResponseHeader(name: usize, length: usize): void {
-  host.proxy_remove_header_map_value(RESPONSE_HEADERS, name, length);
+  removeHeader(RESPONSE_HEADERS, name, length);
+}
+
+/** level: 0 for trace up to 5 for critical; 2 is info. */
+export function log(level: u32, text: usize, length: usize): void {
+  host.proxy_log(level, text, length);
 }
 
 /** Drops the bytes of the response's body that are there now. */

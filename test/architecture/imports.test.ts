@@ -43,6 +43,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "controlplane/registry": [],
   "controlplane/registration": ["controlplane/proxy", "controlplane/registry/durable", "controlplane/resources"],
   "controlplane/rollout": ["controlplane/registry", "controlplane/proxy", "controlplane/xds"],
+  "controlplane/modules": [
+    "controlplane/mesh",
+    "controlplane/proxy",
+    "controlplane/registry",
+    "controlplane/resources",
+    "controlplane/translate",
+  ],
   "controlplane/wasm-host": ["controlplane/policy", "controlplane/resources", "filters/policy/tags"],
   "controlplane/explain": [
     "controlplane/resources",
@@ -66,6 +73,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "filters/try": ["filters"],
   "filters/explain": ["filters/policy", "filters/match", "filters/rollout", "filters/fault"],
   examples: [],
+  "examples/filters": ["filters/abi"],
   bench: [...EVERYTHING],
   scripts: ["dist", "bin"],
   bin: ["dist"],

@@ -9,6 +9,7 @@ import type { Violation } from "../../controlplane/resources/violation.js";
 import type { FilterView } from "../../controlplane/rollout/view.js";
 import { loopbackAddress } from "./addresses.js";
 import { startTestEnvoy, type TestEnvoy } from "./envoy.js";
+import { TRIAL_THREAD } from "./filter-modules.js";
 import type { Scope } from "./scope.js";
 import { eventually } from "./waiting.js";
 
@@ -42,6 +43,8 @@ export interface TestMeshOptions {
   readonly kubernetes?: NonNullable<ControlPlaneOptions["kubernetes"]>;
   /** Told of each state that was published. */
   readonly onState?: NonNullable<ControlPlaneOptions["onState"]>;
+  /** Where fetched modules are kept. */
+  readonly moduleCache?: string;
 }
 
 export interface TestMesh {
@@ -108,6 +111,8 @@ function startOn(directory: string, options: TestMeshOptions): Promise<ControlPl
     ads: "127.0.0.1:0",
     admin: "127.0.0.1:0",
     trafficFilter: packagePath("build", "traffic.wasm"),
+    trialThread: TRIAL_THREAD,
+    onFault: (whom, error) => console.error(whom, error),
   });
 }
 

@@ -13,6 +13,7 @@ const NOT_OF_ONE_OBJECT: readonly ViolationCode[] = [
   "yaml-syntax",
   "yaml-limit",
   "file-unreadable",
+  "kind-unreadable",
   "duplicate-object",
   "unknown-host",
   "unknown-subset",
@@ -27,6 +28,10 @@ const NOT_OF_ONE_OBJECT: readonly ViolationCode[] = [
   "hidden-by-sidecar",
   "conflicting-sidecar",
   "unreachable-rule",
+  "unknown-workload",
+  "conflicting-extension",
+  "unknown-module",
+  "refused-module",
   // See regex-syntax.test.ts: an expression that is too long for a corpus.
   "regex-too-large",
 ];

@@ -17,7 +17,9 @@ const exampleOf = (code: string) => /```yaml\n(.*?)```/s.exec(sections.get(code)
 /** Those that show only with other objects, or with files. */
 const NEEDS_OTHERS = new Set<ViolationCode>([
   "duplicate-object",
-  ...codes.filter((code) => /^unknown-(?!kind|field)|^conflicting-(?!fields)|^unreachable-|^hidden-/.test(code)),
+  ...codes.filter((code) =>
+    /^unknown-(?!kind|field)|^conflicting-(?!fields)|^unreachable-|^hidden-|^refused-/.test(code),
+  ),
 ]);
 
 describe("docs/messages", () => {

@@ -36,13 +36,6 @@ describe("a Namespace", () => {
   });
 });
 
-describe("an extension of Istio's", () => {
-  test.each(["WasmPlugin", "TrafficExtension"])("of the kind %s is not read, which is told", (kind) => {
-    const value = { apiVersion: "extensions.istio.io/v1alpha1", kind, metadata: { name: "a" }, spec: { url: "x" } };
-    expect(faults(value)).toEqual(["warning unknown-kind kind"]);
-  });
-});
-
 describe("a WorkloadGroup", () => {
   test("is decoded with its template", () => {
     const { resource, violations } = decodeValue(

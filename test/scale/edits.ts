@@ -22,6 +22,8 @@ const API_VERSIONS: Readonly<Record<string, string>> = {
   Secret: "v1",
   EndpointSlice: "discovery.k8s.io/v1",
   StagedRollout: "headgate.dev/v1alpha1",
+  WasmPlugin: "extensions.istio.io/v1alpha1",
+  TrafficExtension: "extensions.istio.io/v1alpha1",
 };
 
 export interface Script {
@@ -276,6 +278,24 @@ const scopes: readonly (readonly [string, readonly string[]])[] = [
   ["Sidecar istio-system/default", ['spec: {egress: [{hosts: ["./*", "istio-system/*"]}]}']],
 ];
 
+/** Extensions of the filter chain; in one place or another, and for some or others. */
+const extensions: readonly (readonly [string, readonly string[]])[] = [
+  [
+    "WasmPlugin default/w",
+    [
+      "spec: {url: headgate://w@1, phase: AUTHN}",
+      "spec: {url: headgate://w@1, phase: AUTHN, priority: 3, failStrategy: FAIL_OPEN}",
+      "spec: {url: headgate://w@1, selector: {matchLabels: {app: client}}, match: [{mode: CLIENT, ports: [{number: 80}]}]}",
+      "spec: {url: headgate://w@2, selector: {matchLabels: {istio: gw}}, match: [{mode: SERVER}], pluginConfig: {a: 1}}",
+    ],
+  ],
+  ["WasmPlugin istio-system/w", ["spec: {url: headgate://w@1}", "spec: {url: headgate://w@1, phase: AUTHN}"]],
+  [
+    "TrafficExtension default/w",
+    ["spec: {phase: AUTHN, wasm: {url: headgate://w@1}}", "spec: {wasm: {url: headgate://w@1}, priority: 1}"],
+  ],
+];
+
 /** The credentials are real ones, because they are checked. */
 export function createWorld(authority: string, one: KeyedCertificate, two: KeyedCertificate): World {
   const secret = (entries: Readonly<Record<string, string>>) => JSON.stringify({ stringData: entries });
@@ -289,5 +309,5 @@ export function createWorld(authority: string, one: KeyedCertificate, two: Keyed
     ["Secret other/both", [secret({ ...pair(two), "ca.crt": authority })]],
     ["Secret default/both-cacert", [secret({ "ca.crt": `${authority}\n${authority}` })]],
   ];
-  return { objects: new Map([...kubernetes, ...traffic, ...scopes, ...secrets]) };
+  return { objects: new Map([...kubernetes, ...traffic, ...scopes, ...extensions, ...secrets]) };
 }

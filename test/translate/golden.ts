@@ -10,6 +10,7 @@ import { ListenerSchema } from "../../controlplane/gen/envoy/config/listener/v3/
 import { RouteSchema, VirtualHostSchema } from "../../controlplane/gen/envoy/config/route/v3/route_components_pb.js";
 import { RouteConfigurationSchema } from "../../controlplane/gen/envoy/config/route/v3/route_pb.js";
 import { CorsPolicySchema, CorsSchema } from "../../controlplane/gen/envoy/extensions/filters/http/cors/v3/cors_pb.js";
+import { HTTPFaultSchema } from "../../controlplane/gen/envoy/extensions/filters/http/fault/v3/fault_pb.js";
 import { HeaderMutationSchema } from "../../controlplane/gen/envoy/extensions/filters/http/header_mutation/v3/header_mutation_pb.js";
 import { RouterSchema } from "../../controlplane/gen/envoy/extensions/filters/http/router/v3/router_pb.js";
 import { WasmSchema } from "../../controlplane/gen/envoy/extensions/filters/http/wasm/v3/wasm_pb.js";
@@ -43,6 +44,7 @@ const registry = createRegistry(
   DownstreamTlsContextSchema,
   FilterStateInputSchema,
   HeaderMutationSchema,
+  HTTPFaultSchema,
   HttpConnectionManagerSchema,
   HttpProtocolOptionsSchema,
   ListenerSchema,
