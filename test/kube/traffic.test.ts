@@ -1,8 +1,11 @@
 // Objects of every kind, made, changed and deleted by kubectl, and what real Envoys then do with requests.
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { startBackend } from "../harness/backend.js";
 import { createAuthority } from "../harness/certificates.js";
 import { ask } from "../harness/client.js";
+import { tracingPlugin } from "../harness/filter-modules.js";
 import { startLoad } from "../harness/load.js";
 import { startTestMesh, type TestMesh, type TestProxy } from "../harness/mesh.js";
 import { testScope } from "../harness/scope.js";
@@ -149,6 +152,34 @@ spec: {address: 127.0.0.1, ports: {http: ${outside.port}}, labels: {app: shop}}
     await answered(sidecar, "outside v1 v2", { count: 12 });
     await remove("workloadentry", "shop-vm");
     await answered(sidecar, "v1 v2");
+  });
+
+  test("a WasmPlugin and a TrafficExtension run where they select", async () => {
+    const file = join(await scope.directory(), "tracing.wasm");
+    await writeFile(file, await tracingPlugin());
+    const select = "selector: {matchLabels: {app: client}}";
+    const plugin = (name: string) => `apiVersion: extensions.istio.io/v1alpha1
+kind: WasmPlugin
+metadata: {name: tracing}
+spec: {${select}, url: "file://${file}", phase: AUTHN, pluginConfig: {name: ${name}}}
+`;
+    const extension = `apiVersion: extensions.istio.io/v1alpha1
+kind: TrafficExtension
+metadata: {name: tracing}
+spec: {${select}, phase: STATS, wasm: {url: "file://${file}", pluginConfig: {name: extension}}}
+`;
+    const trail = async () => {
+      const { body } = await ask(`http://${sidecar.address}:${SHOP_PORT}/`, { headers: { host: "shop" } });
+      return (JSON.parse(body) as { headers: Record<string, string> }).headers["x-trail"];
+    };
+    await apply(plugin("first"));
+    await eventually("the plugin runs", async () => (await trail()) === "first");
+    await apply(`${plugin("other")}---\n${extension}`);
+    await eventually("both run", async () => (await trail()) === "other,extension");
+    await remove("wasmplugin", "tracing");
+    await eventually("the extension runs", async () => (await trail()) === "extension");
+    await remove("trafficextension", "tracing");
+    await eventually("neither runs", async () => (await trail()) === undefined);
   });
 
   test("a Sidecar limits what its workloads know", async () => {
