@@ -3,9 +3,11 @@ import { resolve } from "node:path";
 import { packagePath } from "../agent/package-root.js";
 import type { Refused } from "../identity/admission.js";
 import { startControlPlane } from "../main.js";
+import type { Extension } from "../mesh/extensions.js";
+import type { ModuleFault } from "../modules/fault.js";
 import type { SourceState } from "../sources/source.js";
 import type { AdsEvent } from "../xds/events.js";
-import { type CommandDefinition, exitCode } from "./command.js";
+import { type CommandDefinition, exitCode, type OptionValues } from "./command.js";
 import { readHostPort } from "./flag-values.js";
 import { printable } from "./printable.js";
 import { rolloutText } from "./rollout-text.js";
@@ -35,6 +37,15 @@ export const serveCommand: CommandDefinition = {
       default: "istio-system",
     },
     { flags: "--filters <dir>", summary: "the directory of `headgate filter`: versions of filters and their rollouts" },
+    {
+      flags: "--module-cache <dir>",
+      summary: "where fetched modules of WasmPlugins are kept (default: fetched/ in the directory of --filters)",
+    },
+    {
+      flags: "--plain-registry <host:port>",
+      summary: "an image registry that is spoken to without TLS, as those on loopback are",
+      repeatable: true,
+    },
     {
       flags: "--registrations <dir>",
       summary: "where workloads that register themselves in WorkloadGroups are kept (default: they cannot)",
@@ -81,6 +92,9 @@ export const serveCommand: CommandDefinition = {
         trafficFilter: packagePath("build", "traffic.wasm"),
         ...(typeof options.accessLog === "string" ? { accessLog: options.accessLog } : {}),
         ...(typeof options.filters === "string" ? { filters: resolve(io.cwd, options.filters) } : {}),
+        ...moduleCache(options, io.cwd),
+        plainRegistries: (options.plainRegistry ?? []) as readonly string[],
+        onExtension: (extension, fault) => log(extensionText(extension, fault)),
         ...(typeof options.registrations === "string" ? { registrations: resolve(io.cwd, options.registrations) } : {}),
         onRegistrationRefused: (proxy, reason) => log(printable(`${proxy} does not register: ${reason}`)),
         onRollout: (rollout) => log(rolloutText(rollout)),
@@ -104,6 +118,17 @@ export const serveCommand: CommandDefinition = {
     }
   },
 };
+
+/** Beside the filters where there are any, unless it is said where; without either nothing is kept. */
+function moduleCache({ moduleCache, filters }: OptionValues, cwd: string): { readonly moduleCache?: string } {
+  if (typeof moduleCache === "string") return { moduleCache: resolve(cwd, moduleCache) };
+  return typeof filters === "string" ? { moduleCache: resolve(cwd, filters, "fetched") } : {};
+}
+
+function extensionText({ kind, meta }: Extension, fault: ModuleFault | undefined): string {
+  const name = `${kind} ${meta.namespace}/${meta.name}`;
+  return printable(fault ? `${name}: ${fault.code}, ${fault.message}` : `${name} has its module`);
+}
 
 function faultText(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);

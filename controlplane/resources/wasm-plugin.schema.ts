@@ -46,7 +46,7 @@ export const wasmFields = {
   url: works("core", text("moduleUrl")),
   sha256: works("expected", text("sha256")),
   imagePullPolicy: works("expected", word("UNSPECIFIED_POLICY", "IfNotPresent", "Always")),
-  imagePullSecret: works("rare", text("objectName")),
+  imagePullSecret: works("expected", text("objectName")),
   verificationKey: refused("rare"),
   pluginConfig: works("core", map(anything)),
   pluginName: works("expected", text()),
