@@ -12,19 +12,23 @@ export function createMergedSource(sources: readonly Source[]): Source {
   const states: SourceState[] = [];
   let current: SourceState | undefined;
 
+  /** Of objects that more than one source has. */
+  const duplicates = new Map<string, readonly Violation[]>();
+
   function merge(changed: ReadonlySet<string>): SourceState {
-    const resources = new Map<string, AnyResource>();
-    const violations: Violation[] = [];
-    for (const state of states) {
-      violations.push(...state.violations);
-      for (const [key, resource] of state.resources) {
-        if (resources.has(key)) violations.push(duplicate(resource));
-        else resources.set(key, resource);
-      }
+    const resources = new Map(current?.resources);
+    const differing = new Set<string>();
+    for (const key of changed) {
+      const [served, ...others] = states.flatMap((state) => state.resources.get(key) ?? []);
+      if (others.length > 0) duplicates.set(key, others.map(duplicate));
+      else duplicates.delete(key);
+      if (resources.get(key) === served) continue;
+      differing.add(key);
+      if (served === undefined) resources.delete(key);
+      else resources.set(key, served);
     }
-    const before = current?.resources;
-    const differing = [...changed].filter((key) => before?.get(key) !== resources.get(key));
-    current = Object.freeze({ resources, violations, changed: new Set(differing) });
+    const violations = [...states.flatMap((state) => state.violations), ...[...duplicates.values()].flat()];
+    current = Object.freeze({ resources, violations, changed: differing });
     return current;
   }
 

@@ -90,7 +90,7 @@ describe.skipIf("error" in kubeBinaries || ownAddress === undefined)("headgate s
     const replica = await serve("--config", directory);
     const { violations } = JSON.parse(await ask(replica, "/violations"));
     expect(violations).toMatchObject(
-      ["VirtualService", "DestinationRule"].map((kind) => ({ code: "duplicate-object", kind })),
+      ["DestinationRule", "VirtualService"].map((kind) => ({ code: "duplicate-object", kind })),
     );
     const sidecar = await startSidecar(await startRelay(scope, portOf(replica.ads)));
     await answered(sidecar, "v2", { headers: { user: "jason" } });
