@@ -4,6 +4,7 @@ import type { HttpMatch, StringMatch } from "../resources/virtual-service.js";
 import type { Inputs, Key, Slot } from "./inputs.js";
 import { type CompiledRegex, RegexCompiler, type RegexError } from "./regex/compile.js";
 import type { PolicyRule } from "./rule.js";
+import type { Steps } from "./steps.js";
 
 /** What must hold of one slot. */
 export interface Condition {
@@ -40,8 +41,10 @@ export interface PolicyProblem {
   readonly message: string;
 }
 
+const RULES_A_STEP = 200;
+
 /** Reads the rules' matches; adds what they look at to inputs and what is wrong with them to problems. */
-export function readClauses(rules: readonly PolicyRule[], inputs: Inputs, problems: PolicyProblem[]): Clause[] {
+export function* readClauses(rules: readonly PolicyRule[], inputs: Inputs, problems: PolicyProblem[]): Steps<Clause[]> {
   const regexes = new Map<string, CompiledRegex | RegexError>();
   const compiler = new RegexCompiler();
   const clauses: Clause[] = [];
@@ -61,6 +64,7 @@ export function readClauses(rules: readonly PolicyRule[], inputs: Inputs, proble
       }
       clauses.push({ rule, match: matchIndex, conditions });
     }
+    if (rule % RULES_A_STEP === RULES_A_STEP - 1) yield;
   }
   return clauses;
 }

@@ -17,6 +17,7 @@ import { narrow } from "./narrow.js";
 import { writeOutcomes } from "./outcome-sections.js";
 import type { PolicyRule } from "./rule.js";
 import { createSections } from "./sections.js";
+import { finish, type Steps } from "./steps.js";
 
 export {
   FILTER_NAME,
@@ -37,24 +38,33 @@ export interface CompiledPolicy {
   readonly clauses: readonly Clause[];
 }
 
+export interface Compilation {
+  readonly compiled?: CompiledPolicy;
+  readonly problems: readonly PolicyProblem[];
+}
+
 /**
  * Compiles rules, in their order. Pure and deterministic. Without problems compiled is there; with problems, which are
  * mistakes of the rules' author, it is not.
  */
-export function compilePolicy(rules: readonly PolicyRule[]): {
-  readonly compiled?: CompiledPolicy;
-  readonly problems: readonly PolicyProblem[];
-} {
+export function compilePolicy(rules: readonly PolicyRule[]): Compilation {
+  return finish(compilePolicyInSteps(rules));
+}
+
+/** The same, for thousands of rules. */
+export function* compilePolicyInSteps(rules: readonly PolicyRule[]): Steps<Compilation> {
   const inputs = new Inputs();
   const problems: PolicyProblem[] = [];
-  const clauses = readClauses(rules, inputs, problems);
+  const clauses = yield* readClauses(rules, inputs, problems);
   if (problems.length > 0) return { problems };
   const sections = createSections();
   const overrides = writeOutcomes(rules, inputs, sections);
   const numbers = inputs.number();
   overrides(numbers);
+  yield;
   const index = narrow(clauses, numbers);
-  const header = writeIndex({ inputs, numbers, index }, sections);
+  yield;
+  const header = yield* writeIndex({ inputs, numbers, index }, sections);
   return { compiled: { ...encodeImage(header, Object.values(sections)), clauses: index.clauses }, problems };
 }
 

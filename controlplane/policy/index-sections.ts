@@ -7,6 +7,7 @@ import type { Index, Table } from "./narrow.js";
 import { addRadixTree, prefixParents } from "./radix.js";
 import type { CompiledRegex, Dfa } from "./regex/compile.js";
 import type { Sections } from "./sections.js";
+import type { Steps } from "./steps.js";
 
 export interface IndexInput {
   readonly inputs: Inputs;
@@ -15,11 +16,16 @@ export interface IndexInput {
 }
 
 /** Writes everything that finds a rule, and returns what the image's header says of it. */
-export function writeIndex(input: IndexInput, sections: Sections): ImageHeader {
+export function* writeIndex(input: IndexInput, sections: Sections): Steps<ImageHeader> {
   const { inputs } = input;
   writeSlots(input, sections);
+  yield;
   writeKeys(input, sections);
-  for (const table of input.index.tables) writeTable(table, input.numbers, sections);
+  yield;
+  for (const table of input.index.tables) {
+    writeTable(table, input.numbers, sections);
+    yield;
+  }
   writeClauses(input, sections);
   const headers = inputs.slots.filter((slot) => slot.type === "header");
   const queryParameters = inputs.slots.filter((slot) => slot.type === "query");

@@ -2,12 +2,13 @@
 import { gatewayKey, nameOfGateway } from "../mesh/gateway-name.js";
 import { compareSpecificity, fullHostname, hostIntersection } from "../mesh/hostname.js";
 import { isExported, namespaceMatches, parseHostPattern } from "../mesh/visibility.js";
+import { finish, type Steps } from "../policy/steps.js";
 import type { Gateway, Server } from "../resources/gateway.js";
 import type { VirtualService } from "../resources/virtual-service.js";
 import type { Context } from "./context.js";
 import type { EnvoyResource } from "./resource.js";
 import { type EncodedHost, encodeHost, routeConfiguration } from "./route-configuration.js";
-import { buildHostRules, type GoverningRules, ruleDependencies } from "./rules.js";
+import { type GoverningRules, hostRulesInSteps, ruleDependencies } from "./rules.js";
 import { decidedVirtualHost, redirectingVirtualHost } from "./virtual-host.js";
 
 /** A server of a Gateway that selects the proxy. */
@@ -72,7 +73,7 @@ export function gatewayRoutes(name: string, servers: readonly GatewayServer[], c
   const serving = servers.filter(({ server }) => !server.tls?.httpsRedirect);
   const hosts = planGatewayHosts(serving, context)
     .filter(({ domain }) => !redirects.includes(domain))
-    .map((plan) => encodedGatewayHost(name, plan, context));
+    .map((plan) => finish(encodedGatewayHost(name, plan, context)));
   // Under the names that they would have if they were served, so that one takes the other's place: Envoy refuses a
   // configuration in which both are there for a moment.
   const redirecting = redirects.map((host) => encodeHost(name, redirectingVirtualHost(hostName(host, port), [host])));
@@ -88,7 +89,7 @@ export function encodedGatewayHost(
   name: string,
   { domain, governing }: GatewayHostPlan,
   context: Context,
-): EncodedHost {
+): Steps<EncodedHost> {
   const { memo, mesh } = context;
   const port = governing[0]?.site.port ?? 0;
   const virtualServices = governing.map(({ virtualService }) => virtualService);
@@ -97,12 +98,10 @@ export function encodedGatewayHost(
     cheap: [sites, ...virtualServices, mesh.services, mesh.destinationRules, mesh.rollouts],
     exact: () => [sites, ...virtualServices.flatMap((own) => ruleDependencies(own, context))],
   };
-  return memo.of(`host ${name}/${domain}`, dependencies, () =>
-    encodeHost(
-      name,
-      decidedVirtualHost(hostName(domain, port), [domain], buildHostRules(governing, context), undefined),
-    ),
-  );
+  return memo.steps(`host ${name}/${domain}`, dependencies, function* () {
+    const rules = yield* hostRulesInSteps(governing, context);
+    return encodeHost(name, yield* decidedVirtualHost(hostName(domain, port), [domain], rules, undefined));
+  });
 }
 
 /** The hosts of servers that redirect, and those within them that rules speak of: another server may serve the rest. */

@@ -1,4 +1,5 @@
 // Results that are kept from one translation to the next, for as long as what they depend on stays the same.
+import type { Steps } from "../policy/steps.js";
 
 interface Entry {
   cheap: readonly unknown[];
@@ -21,15 +22,17 @@ export class Memo {
   #used = new Map<string, Entry>();
 
   /** `build` is told what the last result was, so that it can take over parts of it. */
-  of<T>(key: string, { cheap, exact }: Dependencies, build: (before: T | undefined) => T): T {
-    const known = this.#used.get(key) ?? this.#kept.get(key);
-    if (known && same(known.cheap, cheap)) return this.#keep(key, known) as T;
-    const now = exact?.();
-    if (known?.exact && now && same(known.exact, now)) {
-      known.cheap = cheap;
-      return this.#keep(key, known) as T;
-    }
-    return this.#keep(key, { cheap, exact: now, value: build(known?.value as T | undefined) }) as T;
+  of<T>(key: string, dependencies: Dependencies, build: (before: T | undefined) => T): T {
+    const { found, before, exact } = this.#look(key, dependencies);
+    const entry = found ?? { cheap: dependencies.cheap, exact, value: build(before?.value as T | undefined) };
+    return this.#keep(key, entry) as T;
+  }
+
+  /** As of(), for what is built in steps. */
+  *steps<T>(key: string, dependencies: Dependencies, build: () => Steps<T>): Steps<T> {
+    const { found, exact } = this.#look(key, dependencies);
+    const entry = found ?? { cheap: dependencies.cheap, exact, value: yield* build() };
+    return this.#keep(key, entry) as T;
   }
 
   /** A list that is found again when `cheap` changes, and stays the same array while its elements do. */
@@ -46,6 +49,16 @@ export class Memo {
   sweep(): void {
     this.#kept = this.#used;
     this.#used = new Map();
+  }
+
+  /** The kept entry, as `found` where its result still holds; else what the new one's exact dependencies are. */
+  #look(key: string, { cheap, exact }: Dependencies) {
+    const before = this.#used.get(key) ?? this.#kept.get(key);
+    if (before && same(before.cheap, cheap)) return { found: before, before, exact: before.exact };
+    const now = exact?.();
+    if (!before?.exact || !now || !same(before.exact, now)) return { before, exact: now };
+    before.cheap = cheap;
+    return { found: before, before, exact: now };
   }
 
   #keep(key: string, entry: Entry): unknown {

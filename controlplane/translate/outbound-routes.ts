@@ -3,6 +3,7 @@ import { create } from "@bufbuild/protobuf";
 import { type Route, RouteSchema, type VirtualHost } from "../gen/envoy/config/route/v3/route_components_pb.js";
 import { type EgressScope, servicesByPort } from "../mesh/scope.js";
 import { isHttp, type MeshService, type Protocol, portProtocol, type ServicePort } from "../mesh/service.js";
+import { finish, type Steps } from "../policy/steps.js";
 import { clusterName, PASSTHROUGH_CLUSTER } from "./cluster-name.js";
 import { effectiveSettings } from "./cluster-policy.js";
 import { type Context, destinationPolicy } from "./context.js";
@@ -11,7 +12,7 @@ import type { EnvoyResource } from "./resource.js";
 import { anyPath, statusRoute } from "./route.js";
 import { routeAction } from "./route-action.js";
 import { type EncodedHost, encodeHost, routeConfiguration } from "./route-configuration.js";
-import { buildHostRules, ruleDependencies } from "./rules.js";
+import { hostRulesInSteps, ruleDependencies } from "./rules.js";
 import { decidedVirtualHost, nativeVirtualHost } from "./virtual-host.js";
 
 /** The annotation of a VirtualService by which its hosts are served without a decision when the filter cannot decide. */
@@ -77,12 +78,12 @@ export function outboundPorts(context: Context): readonly OutboundPort[] {
 
 /** The route configuration of one outbound port. */
 export function outboundRoutes(entry: OutboundPort, context: Context): EnvoyResource[] {
-  const hosts = outboundHosts(entry, context).map((plan) => encodedHost(entry, plan, context));
+  const hosts = outboundHosts(entry, context).map((plan) => finish(encodedHost(entry, plan, context)));
   return routeConfiguration(routeNameOf(entry), hosts, [catchAll(context)], context.proxy.separateHosts);
 }
 
 /** One host of an outbound port, as it was before where nothing that it depends on changed. */
-export function encodedHost(entry: OutboundPort, plan: HostPlan, context: Context): EncodedHost {
+export function encodedHost(entry: OutboundPort, plan: HostPlan, context: Context): Steps<EncodedHost> {
   const name = routeNameOf(entry);
   const { mesh } = context;
   const dependencies = {
@@ -101,9 +102,9 @@ export function encodedHost(entry: OutboundPort, plan: HostPlan, context: Contex
       ...plan.virtualServices.flatMap((virtualService) => ruleDependencies(virtualService, context)),
     ],
   };
-  return context.memo.of(`host ${name}/${plan.name}`, dependencies, () =>
-    encodeHost(name, outboundVirtualHost(plan, context)),
-  );
+  return context.memo.steps(`host ${name}/${plan.name}`, dependencies, function* () {
+    return encodeHost(name, yield* outboundVirtualHost(plan, context));
+  });
 }
 
 /** What the sidecar does with each host of a port. */
@@ -125,7 +126,7 @@ export function outboundHosts(entry: OutboundPort, context: Context): HostPlan[]
   );
 }
 
-function outboundVirtualHost(plan: HostPlan, context: Context): VirtualHost {
+function* outboundVirtualHost(plan: HostPlan, context: Context): Steps<VirtualHost> {
   const { port } = plan;
   const own = plan.service ? serviceRoute(plan.service, port, context) : undefined;
   if (plan.virtualServices.length === 0) {
@@ -133,8 +134,8 @@ function outboundVirtualHost(plan: HostPlan, context: Context): VirtualHost {
   }
   const site = { gateway: "mesh", port };
   const governing = plan.virtualServices.map((virtualService) => ({ virtualService, site }));
-  const rules = buildHostRules(governing, context);
-  return decidedVirtualHost(plan.name, plan.domains, rules, failsOpen(plan) ? own : undefined);
+  const rules = yield* hostRulesInSteps(governing, context);
+  return yield* decidedVirtualHost(plan.name, plan.domains, rules, failsOpen(plan) ? own : undefined);
 }
 
 function failsOpen(plan: HostPlan): boolean {

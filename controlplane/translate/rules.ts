@@ -5,6 +5,7 @@ import { type Route, RouteSchema } from "../gen/envoy/config/route/v3/route_comp
 import { CorsPolicySchema } from "../gen/envoy/extensions/filters/http/cors/v3/cors_pb.js";
 import { destinationLabel, rolloutKey } from "../mesh/rollouts.js";
 import type { PolicyDestination, PolicyRule } from "../policy/rule.js";
+import { finish, type Steps } from "../policy/steps.js";
 import type { HttpMatch, HttpRoute, HttpRouteDestination, VirtualService } from "../resources/virtual-service.js";
 import { type Context, destinationPolicy, resolveDestination, targetSettings } from "./context.js";
 import { ruleFault } from "./fault.js";
@@ -53,11 +54,18 @@ export interface GoverningRules {
   readonly site: Site;
 }
 
+const RULES_A_STEP = 100;
+
 /**
  * The rules of a host: those of each VirtualService in order, those that match everything last, so that several can
  * share a host. Rules that cannot match here, and those behind one that matches everything, are left out.
  */
 export function buildHostRules(governing: readonly GoverningRules[], context: Context): HostRules {
+  return finish(hostRulesInSteps(governing, context));
+}
+
+/** The same, for thousands of rules. */
+export function* hostRulesInSteps(governing: readonly GoverningRules[], context: Context): Steps<HostRules> {
   const policy: PolicyRule[] = [];
   const sources: RuleSource[] = [];
   const routes = new Map<string, DecidedRoute>();
@@ -76,6 +84,7 @@ export function buildHostRules(governing: readonly GoverningRules[], context: Co
       policy.push({ matches, destinations, ...(fault ? { fault } : {}), ...(rollout ? { rollout } : {}) });
       sources.push({ virtualService, httpIndex, matchIndexes });
       if (matches.length === 0) return { policy, sources, routes };
+      if (policy.length % RULES_A_STEP === 0) yield;
     }
   }
   return close(policy, sources, routes);

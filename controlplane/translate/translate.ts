@@ -2,6 +2,7 @@
 import { ListenerSchema } from "../gen/envoy/config/listener/v3/listener_pb.js";
 import type { Mesh } from "../mesh/mesh.js";
 import type { MeshService } from "../mesh/service.js";
+import type { Steps } from "../policy/steps.js";
 import type { Proxy } from "../proxy/proxy.js";
 import { serviceClusters, serviceCredentials, specialClusters } from "./clusters.js";
 import { type Context, createContext, destinationPolicy } from "./context.js";
@@ -106,7 +107,7 @@ function* prepareShared(context: Context): Generator<void> {
   clusterResources(context);
   yield;
   for (const encode of hostsToEncode(context)) {
-    encode();
+    yield* encode();
     yield;
   }
   routeResources(context);
@@ -114,7 +115,7 @@ function* prepareShared(context: Context): Generator<void> {
   otherResources(context);
 }
 
-function* hostsToEncode(context: Context): Generator<() => void> {
+function* hostsToEncode(context: Context): Generator<() => Steps<unknown>> {
   if (context.proxy.role === "router") {
     for (const [name, servers] of gatewayRouteServers(context)) {
       for (const plan of planGatewayHosts(servers, context)) yield () => encodedGatewayHost(name, plan, context);

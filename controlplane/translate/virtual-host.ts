@@ -18,11 +18,12 @@ import {
 } from "../gen/xds/type/matcher/v3/matcher_pb.js";
 import {
   type CompiledPolicy,
-  compilePolicy,
+  compilePolicyInSteps,
   IMAGE_METADATA_KEY,
   ROUTE_FILTER_STATE,
   undecidedRouteName,
 } from "../policy/compile.js";
+import type { Steps } from "../policy/steps.js";
 import { pack, typeUrlOf } from "./resource.js";
 import { statusRoute } from "./route.js";
 import type { HostRules } from "./rules.js";
@@ -41,13 +42,13 @@ export function nativeVirtualHost(name: string, domains: readonly string[], rout
  * A host with rules. The undecided route carries the compiled policy; a request stays on it when the filter could not
  * decide, and is then answered 503, or goes to `failOpen` where the policy's author asked for that.
  */
-export function decidedVirtualHost(
+export function* decidedVirtualHost(
   name: string,
   domains: readonly string[],
   rules: HostRules,
   failOpen: Route | undefined,
-): VirtualHost {
-  const { compiled, problems } = compilePolicy(rules.policy);
+): Steps<VirtualHost> {
+  const { compiled, problems } = yield* compilePolicyInSteps(rules.policy);
   if (!compiled)
     throw new Error(`rules of ${name} passed their checks but do not compile: ${JSON.stringify(problems)}`);
   return create(VirtualHostSchema, {

@@ -4,6 +4,7 @@ import { readClauses } from "../../controlplane/policy/clauses.js";
 import { Inputs } from "../../controlplane/policy/inputs.js";
 import { type Index, narrow } from "../../controlplane/policy/narrow.js";
 import type { PolicyRule } from "../../controlplane/policy/rule.js";
+import { finish } from "../../controlplane/policy/steps.js";
 import type { HttpMatch } from "../../controlplane/resources/virtual-service.js";
 import { exact, match, prefix, regex, rule } from "../filter/traffic-envoy.js";
 
@@ -11,7 +12,7 @@ const RULES = 10_000;
 
 function indexOf(rules: readonly PolicyRule[]): Index {
   const inputs = new Inputs();
-  const clauses = readClauses(rules, inputs, []);
+  const clauses = finish(readClauses(rules, inputs, []));
   return narrow(clauses, inputs.number());
 }
 
