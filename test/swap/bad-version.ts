@@ -1,6 +1,7 @@
 // Gives a bad version to a mesh under load, and tells what came of it.
 import { type Flaw, flawedFilter } from "../harness/filter-modules.js";
-import { loadOn, type Workload } from "./workload.js";
+import { eventually } from "../harness/waiting.js";
+import { allServe, loadOn, type Workload } from "./workload.js";
 
 export interface BadVersion {
   readonly reason: string | undefined;
@@ -8,16 +9,14 @@ export interface BadVersion {
   readonly canaries: readonly string[];
   /** From the begin of the rollout until no proxy was to have it any more. */
   readonly offAfterMs: number;
+  /** From there until every proxy answered as the rules say. */
+  readonly servesAgainAfterMs: number;
   /** What requests to the other proxies gave; load on canaries ends with `stop`. */
   readonly others: readonly string[];
 }
 
-/** meanwhile: called once the version is off, before the load is taken away. */
-export async function rollOutFlawed(
-  workload: Workload,
-  flaw: Flaw,
-  meanwhile?: (canary: string) => Promise<void>,
-): Promise<BadVersion> {
+/** Resolves once every proxy serves again, under the load that met the flaw. */
+export async function rollOutFlawed(workload: Workload, flaw: Flaw): Promise<BadVersion> {
   const version = flaw.replaceAll(" ", "-");
   await workload.push(version, await flawedFilter(flaw));
   const loads = workload.sidecars.map((proxy) => ({ id: proxy.id, load: loadOn(proxy, "anna") }));
@@ -33,11 +32,12 @@ export async function rollOutFlawed(
     reason = state?.reason;
   }
   const offAfterMs = Date.now() - began;
-  for (const canary of canaries) await meanwhile?.(canary);
+  await eventually("every proxy serves again", () => allServe(workload.sidecars).catch(() => false), 30_000);
+  const servesAgainAfterMs = Date.now() - began;
   const others: string[] = [];
   for (const { id, load } of loads) {
     const { outcomes, broken } = await load.stop();
     if (!canaries.has(id)) others.push(...Object.keys(outcomes), ...broken);
   }
-  return { reason, canaries: [...canaries], offAfterMs, others: [...new Set(others)] };
+  return { reason, canaries: [...canaries], offAfterMs, servesAgainAfterMs, others: [...new Set(others)] };
 }

@@ -5,7 +5,7 @@ import { sameFilter } from "../harness/filter-modules.js";
 import { testScope } from "../harness/scope.js";
 import { eventually } from "../harness/waiting.js";
 import { rollOutFlawed } from "./bad-version.js";
-import { allServe, backendOf, HOST, loadOn, startWorkload, urlOf, type Workload } from "./workload.js";
+import { backendOf, HOST, loadOn, startWorkload, urlOf, type Workload } from "./workload.js";
 
 const scope = testScope();
 let workload: Workload;
@@ -59,5 +59,13 @@ it("A version that traps goes back by itself, and the other proxies never see it
   expect(reason).toMatch(/VM failed/);
   expect(canaries).toHaveLength(1);
   expect(others).toEqual(["v1"]);
-  await eventually("every proxy serves again", () => allServe(workload.sidecars));
+});
+
+it("A version that never returns goes back by itself, and the Envoy that it hangs is replaced", async () => {
+  const pids = new Map(workload.sidecars.map(({ id, process }) => [id, process.pid]));
+  const { reason, canaries, others } = await rollOutFlawed(workload, "never returns");
+  expect(reason).toMatch(/told nothing|ended and was started again/);
+  expect(others).toEqual(["v1"]);
+  const replaced = workload.sidecars.filter(({ id, process }) => process.pid !== pids.get(id));
+  expect(replaced.map(({ id }) => id)).toEqual(canaries);
 });
