@@ -18,7 +18,8 @@ export interface FieldSupport {
   readonly support: Support | undefined;
 }
 
-const SCHEMAS: readonly (readonly [Kind, Schema<unknown>])[] = [
+/** The schema of each of Istio's kinds. */
+export const ISTIO_SCHEMAS: readonly (readonly [Kind, Schema<unknown>])[] = [
   ["VirtualService", virtualServiceSchema],
   ["DestinationRule", destinationRuleSchema],
   ["Gateway", gatewaySchema],
@@ -32,7 +33,7 @@ const SCHEMAS: readonly (readonly [Kind, Schema<unknown>])[] = [
 
 /** All fields, in the order of the schemas, outer before inner. */
 export function listSupport(): readonly FieldSupport[] {
-  return SCHEMAS.flatMap(([kind, schema]) => fieldsOf(schema, kind, "spec"));
+  return ISTIO_SCHEMAS.flatMap(([kind, schema]) => fieldsOf(schema, kind, "spec"));
 }
 
 function fieldsOf(schema: Schema<unknown>, kind: Kind, path: string): FieldSupport[] {

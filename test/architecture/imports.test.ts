@@ -12,6 +12,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "controlplane/sources": ["controlplane/kube", "controlplane/resources", "controlplane/policy/regex"],
   "controlplane/kube": [],
   "controlplane/resources": [],
+  "controlplane/definitions": ["controlplane/resources", "controlplane/sources/kubernetes-kinds"],
   "controlplane/mesh": ["controlplane/resources"],
   "controlplane/proxy": [],
   "controlplane/policy": ["controlplane/mesh", "controlplane/resources", "filters/policy/tags"],
