@@ -27,9 +27,11 @@ export async function loadCommands(word: string | undefined): Promise<readonly C
 }
 
 async function loadFilterCommands(): Promise<readonly CommandDefinition[]> {
+  const { filterNewCommand } = await import("./filter-new.js");
   const versions = await import("./filter-versions.js");
   const rollouts = await import("./filter-rollouts.js");
   return [
+    filterNewCommand,
     versions.filterPushCommand,
     versions.filterListCommand,
     versions.filterShowCommand,

@@ -170,6 +170,20 @@ describe("a WasmPlugin", () => {
   });
 
   it.each([
+    ["FAIL_CLOSE", 503],
+    ["FAIL_OPEN", 200],
+  ])("that only Envoy refuses lets it start all the same, and requests have what %s says", async (strategy, status) => {
+    const { mesh } = await startPair();
+    const env = "vmConfig: {env: [{name: PLACE, value: here}]}";
+    const spec = `selector: {matchLabels: {app: late}}, failStrategy: ${strategy}, ${env}`;
+    await mesh.apply("plugin.yaml", plugin({ name: "p", spec, config: "{name: alone}" }));
+    const late = await mesh.startProxy({ name: "late", labels: { app: "late" } });
+    await eventually("requests are answered so", async () => (await request(late)).status === status);
+    const rejected = "extension_config_discovery.http_filter.extensions.istio.io/wasmplugin/default.p.update_rejected";
+    expect(await late.stat(rejected)).toBeGreaterThan(0);
+  });
+
+  it.each([
     ["FAIL_CLOSE", 503, 503],
     ["FAIL_OPEN", 200, 200],
     ["FAIL_RELOAD", 503, 200],

@@ -58,7 +58,7 @@ it("Versions are compared, used, taken back and removed", async () => {
   expect(await run(filterListCommand, filters, [])).toMatch(/headgate.traffic +1 .*\nheadgate.traffic +2 /);
   expect(await run(filterDiffCommand, filters, ["headgate.traffic@1", "headgate.traffic@2"])).toMatch(/^0 .*sha256/s);
   expect(await use("headgate.traffic@9")).toMatch(/^65 .*filter-not-found/);
-  expect(await use("other@1")).toMatch(/^64 .*only headgate.traffic/);
+  expect(await use("other@1")).toMatch(/^65 .*filter-not-found/);
   expect(await use("headgate.traffic@1", { step: "50%,20%" })).toMatch(/^64 .*percentages that grow/);
   expect(await use("headgate.traffic@1", { canary: "5%", hold: "1s" })).toMatch(/^0 .*5%, 100%, each for 1 s/);
   expect(await use("headgate.traffic@2")).toMatch(/^65 .*filter-in-use/);

@@ -52,8 +52,8 @@ ${source}
 
 /**
  * A plugin that leaves traces: in the request's x-trail the name that its configuration gives it, behind those of others;
- * in x-environment its variables, in x-root its root id. A request with x-trap is the end of its VM, and the
- * configuration name "refused" is one that it does not take.
+ * in x-environment its variables, in x-root its root id. A request with x-trap is the end of its VM. The configuration
+ * name "refused" is one that it does not take, and "alone" one that it does not take with variables.
  */
 export function tracingPlugin(): Promise<Buffer> {
   return compile(
@@ -71,7 +71,8 @@ let name: string = "";
 
 export function proxy_on_configure(_root: u32, size: u32): u32 {
   name = proxy.setting(proxy.configuration(size), "name", "unnamed");
-  return name == "refused" ? 0 : 1;
+  environ_sizes_get(SIZES, SIZES + 4);
+  return name == "refused" || (name == "alone" && load<u32>(SIZES) > 0) ? 0 : 1;
 }
 
 export function proxy_on_request_headers(_context: u32, _count: u32, _end: u32): u32 {

@@ -125,7 +125,14 @@ class DemoMesh implements Mesh {
     await this.#writeWorld();
     onProgress("Starting the control plane");
     const { world, policies, cluster, admin, onLog } = this.#options;
-    const reading = cluster?.reading ?? ["--config", world, "--config", policies];
+    const reading = cluster?.reading ?? [
+      "--config",
+      world,
+      "--config",
+      policies,
+      "--filters",
+      join(policies, "..", "filters"),
+    ];
     this.#controlPlane = await ControlPlane.start(reading, NAMESPACE, { ads: "127.0.0.1:0", admin }, (line) =>
       onLog("control plane", line),
     );

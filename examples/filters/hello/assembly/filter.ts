@@ -12,13 +12,13 @@ import {
 
 export { proxy_abi_version_0_2_1, proxy_on_memory_allocate } from "./proxy";
 
-let greeting = "hello";
+let greeting = "";
 let unwelcome = "";
 
 /** Envoy has the filter's pluginConfig, as JSON. 1 says that all is well with it. */
 export function proxy_on_configure(_root: u32, size: u32): u32 {
   const settings = configuration(size);
-  greeting = setting(settings, "greeting", "hello");
+  greeting = setting(settings, "greeting", "welcome");
   unwelcome = setting(settings, "unwelcome", "");
   return 1;
 }
@@ -34,6 +34,6 @@ export function proxy_on_request_headers(_context: u32, _count: u32, _end: u32):
 }
 
 export function proxy_on_response_headers(_context: u32, _count: u32, _end: u32): u32 {
-  setResponseHeader("x-hello", greeting);
+  setResponseHeader("x-greeting", greeting);
   return CONTINUE;
 }

@@ -1,0 +1,93 @@
+// Versions of a filter that a WasmPlugin names without one: chosen proxy by proxy, and taken back when they fail.
+import { describe, expect, it } from "vitest";
+import { FilterRegistry } from "../../controlplane/registry/registry.js";
+import { withCustomSection } from "../../controlplane/registry/wasm-sections.js";
+import { RolloutStore } from "../../controlplane/rollout/store.js";
+import { startBackend } from "../harness/backend.js";
+import { ask } from "../harness/client.js";
+import { TRIAL_THREAD, tracingPlugin } from "../harness/filter-modules.js";
+import { startTestMesh, type TestProxy } from "../harness/mesh.js";
+import { testScope } from "../harness/scope.js";
+import { eventually } from "../harness/waiting.js";
+
+const scope = testScope();
+
+describe("a WasmPlugin of a filter without a version", () => {
+  it("runs the chosen one, and goes back by itself from one whose VM fails", { timeout: 60_000 }, async () => {
+    const filters = await scope.directory();
+    const mesh = await startTestMesh(scope, { filters });
+    const backend = await startBackend(scope, "a");
+    await mesh.apply("service.yaml", SERVICE(backend.port));
+    await mesh.apply("plugin.yaml", PLUGIN);
+    const [other, ...users] = [
+      await mesh.startProxy({ name: "other" }),
+      await mesh.startProxy({ name: "one", labels: { app: "user" } }),
+      await mesh.startProxy({ name: "two", labels: { app: "user" } }),
+    ];
+    expect((await mesh.violations()).map(({ code, message }) => `${code} ${message}`)).toEqual([
+      expect.stringMatching(/^unknown-module .*headgate filter use tracer@VERSION/),
+    ]);
+    for (const version of ["1", "2"]) await push(filters, version);
+    await use(filters, "1", [1]);
+    await eventually("both users run it", async () => (await trails(users)).every((trail) => trail === "p"));
+    expect((await trails([other])).every((trail) => trail === undefined)).toBe(true);
+    await eventually("the rollout ends", async () => (await mesh.filters()).rollouts[0]?.state?.phase === "completed");
+    expect(await mesh.violations()).toEqual([]);
+
+    await use(filters, "2", [0.5, 1]);
+    const versions = async () => {
+      const [view] = (await mesh.filters()).others;
+      return view?.proxies.map(({ running }) => running).sort();
+    };
+    await eventually("one of the two has it", async () => (await versions())?.join() === "1,2");
+    await eventually("a trap takes it back", async () => {
+      await Promise.all(users.map((user) => request(user, { "x-trap": "now" })));
+      return (await mesh.filters()).rollouts[0]?.state?.phase === "rolled-back";
+    });
+    expect((await mesh.filters()).rollouts[0]?.state?.reason).toContain("VM failed");
+    await eventually("both have what they had", async () => (await versions())?.join() === "1,1");
+    await eventually("both users run it", async () => (await trails(users)).every((trail) => trail === "p"));
+  });
+});
+
+/** The same plugin in other bytes for each version. */
+async function push(filters: string, version: string): Promise<void> {
+  const wasm = withCustomSection(await tracingPlugin(), "headgate.test", Buffer.from(version));
+  const request = { name: "tracer", version, by: "a test", wasm, thread: TRIAL_THREAD };
+  expect(await new FilterRegistry(filters).push(request)).toMatchObject({ value: { version } });
+}
+
+async function use(filters: string, version: string, steps: readonly number[]): Promise<void> {
+  const plan = { filter: "tracer", version, selector: {}, steps, holdMillis: steps.length > 1 ? 30_000 : 100 };
+  await new RolloutStore(filters).create({ ...plan, at: new Date().toISOString(), by: "a test" });
+}
+
+function request(proxy: TestProxy, headers: Record<string, string> = {}) {
+  return ask(`http://${proxy.address}:9080/`, { headers: { host: "a.example.com", ...headers } });
+}
+
+async function trails(proxies: readonly (TestProxy | undefined)[]) {
+  const present = proxies.filter((proxy) => proxy !== undefined);
+  const answers = await Promise.all(present.map((proxy) => request(proxy)));
+  return answers.map(({ status, body }) => (status === 200 ? JSON.parse(body).headers["x-trail"] : status));
+}
+
+const PLUGIN = `apiVersion: extensions.istio.io/v1alpha1
+kind: WasmPlugin
+metadata: {name: p}
+spec:
+  selector: {matchLabels: {app: user}}
+  url: headgate://tracer
+  failStrategy: FAIL_RELOAD
+  pluginConfig: {name: p}
+`;
+
+const SERVICE = (port: number) => `apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {name: a}
+spec:
+  hosts: [a.example.com]
+  resolution: STATIC
+  ports: [{number: 9080, name: http, protocol: HTTP, targetPort: ${port}}]
+  endpoints: [{address: 127.0.0.1}]
+`;
