@@ -10,7 +10,7 @@ import { NAMESPACE } from "../../controlplane/cli/demo/topology.js";
 import { testEnvoyBinary } from "../harness/envoy.js";
 import { testScope } from "../harness/scope.js";
 import { type Cluster, kubeBinaries, startCluster } from "./support/cluster.js";
-import { installCustomResources, typeOf } from "./support/custom-resources.js";
+import { installDefinitions, typeOf } from "./support/custom-resources.js";
 
 interface WrittenObject {
   readonly kind: string;
@@ -44,7 +44,7 @@ describe.skipIf("error" in kubeBinaries)("with policies applied by kubectl,", ()
 
   test("every scenario holds", { timeout: 240_000 }, async () => {
     cluster = await startCluster(scope);
-    await installCustomResources(cluster.client);
+    await installDefinitions(cluster);
     for (const name of [NAMESPACE, "other", "istio-system"]) await cluster.kubectl(["create", "namespace", name]);
     const directory = await scope.directory();
     const mesh: Mesh = await startMesh({

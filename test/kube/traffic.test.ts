@@ -11,7 +11,7 @@ import { startTestMesh, type TestMesh, type TestProxy } from "../harness/mesh.js
 import { testScope } from "../harness/scope.js";
 import { eventually } from "../harness/waiting.js";
 import { type Cluster, kubeBinaries, startCluster } from "./support/cluster.js";
-import { installCustomResources } from "./support/custom-resources.js";
+import { installDefinitions } from "./support/custom-resources.js";
 import { ownAddress } from "./support/own-address.js";
 import { answered, openShop, SHOP_PORT, type Shop } from "./support/shop.js";
 
@@ -29,7 +29,7 @@ describe.skipIf("error" in kubeBinaries || ownAddress === undefined)("applied by
 
   beforeAll(async () => {
     cluster = await startCluster(scope);
-    await installCustomResources(cluster.client);
+    await installDefinitions(cluster);
     // Keeps the port served when no other service is left on it.
     await apply(`apiVersion: networking.istio.io/v1
 kind: ServiceEntry

@@ -1,9 +1,11 @@
-// Definitions of the custom resources that take any object, so that tests can put faulty ones into a cluster.
+// Definitions of the custom resources: ours, and such as take any object, so that tests can put faulty ones into a cluster.
+import { packagePath } from "../../../controlplane/agent/package-root.js";
 import type { KubeClient } from "../../../controlplane/kube/client.js";
 import type { KubeType } from "../../../controlplane/kube/object.js";
 import type { Kind } from "../../../controlplane/resources/kinds.js";
 import { KUBERNETES_KINDS } from "../../../controlplane/sources/kubernetes-kinds.js";
 import { eventually } from "../../harness/waiting.js";
+import type { Cluster } from "./cluster.js";
 
 const DEFINITIONS: KubeType = { group: "apiextensions.k8s.io", version: "v1", plural: "customresourcedefinitions" };
 
@@ -29,6 +31,12 @@ export async function installCustomResources(
   await Promise.all(
     kinds.map((kind) => eventually(`${kind} is served`, async () => await client.list(served(kind), { limit: 1 }))),
   );
+}
+
+/** Installs the definitions that people install. */
+export async function installDefinitions({ kubectl }: Cluster): Promise<void> {
+  await kubectl(["apply", "--server-side", "-f", packagePath("deploy", "kubernetes", "crds")]);
+  await kubectl(["wait", "--for", "condition=established", "--timeout", "60s", "crd", "--all"]);
 }
 
 /** Removes a kind's definition, and with it all of its objects. */
