@@ -6,16 +6,17 @@ const POLL_MS = 100;
 const ACTIVE = "^(http\\..*\\.downstream_(rq|cx)_active|listener\\..*\\.downstream_cx_active)$";
 
 /**
- * Tells Envoy to drain and resolves once nothing is in flight, at the latest after drainMs; never rejects. A request in
+ * Tells Envoy to drain and resolves once nothing is in flight, at the latest after drainMs or when hurry aborts; never
+ * rejects. A request in
  * flight, or an open connection that is not HTTP, counts; an idle HTTP connection does not.
  */
-export async function drain(address: AdminAddress, drainMs: number): Promise<void> {
+export async function drain(address: AdminAddress, drainMs: number, hurry?: AbortSignal): Promise<void> {
   const deadline = Date.now() + drainMs;
   try {
     // Answers from now on carry "connection: close" (HTTP/2: GOAWAY).
     await askAdmin(address, "POST", "/healthcheck/fail");
     await askAdmin(address, "POST", "/drain_listeners?graceful&skip_exit");
-    while (Date.now() < deadline && inFlight(await readStats(address, ACTIVE)) > 0) {
+    while (!hurry?.aborted && Date.now() < deadline && inFlight(await readStats(address, ACTIVE)) > 0) {
       await sleep(Math.min(POLL_MS, Math.max(deadline - Date.now(), 1)));
     }
   } catch {

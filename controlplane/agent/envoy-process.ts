@@ -41,14 +41,21 @@ export interface EnvoyProcess {
   readonly adminAddress: AdminAddress | undefined;
   /** Of the present run; undefined between two runs and at the end. */
   readonly pid: number | undefined;
+  /** How often Envoy ended by itself and was started again. */
+  readonly restarts: number;
+  /** Undefined while traffic may flow, else what is missing, in words for a person; never rejects. */
+  missing(): Promise<string | undefined>;
   /** Envoy's last log lines, oldest first, for an error message. */
   readonly lastLines: readonly string[];
   /** Resolves when the admin interface answers; rejects, with Envoy's last words, if the first run ends before. */
   live(): Promise<AdminAddress>;
   /** Resolves when traffic may flow: see missingForReadiness. Rejects when Envoy has ended or the signal aborts. */
   ready(signal?: AbortSignal): Promise<void>;
-  /** Lets requests in flight finish for up to drainMs (0: none), then ends Envoy for good; it may be called twice. */
-  stop(options?: { readonly drainMs?: number }): Promise<void>;
+  /**
+   * Lets requests in flight finish for up to drainMs (0: none) or until hurry aborts, then ends Envoy for good; it may be
+   * called twice.
+   */
+  stop(options?: { readonly drainMs?: number; readonly hurry?: AbortSignal }): Promise<void>;
   /** Resolves when Envoy is gone for good: after stop, or when its very first run failed to come up. */
   readonly exited: Promise<ChildExit>;
 }
@@ -75,6 +82,7 @@ export async function startEnvoy(options: EnvoyOptions): Promise<EnvoyProcess> {
 
 class SupervisedEnvoy implements EnvoyProcess {
   adminAddress: AdminAddress | undefined;
+  restarts = 0;
   readonly lastLines: string[] = [];
   readonly exited: Promise<ChildExit>;
   readonly #stopping = new AbortController();
@@ -121,25 +129,28 @@ class SupervisedEnvoy implements EnvoyProcess {
     }
   }
 
+  async missing(): Promise<string | undefined> {
+    if (this.#stopping.signal.aborted) return "it drains, or has ended";
+    if (!this.adminAddress) return "Envoy's admin interface has not opened";
+    return missingForReadiness(this.adminAddress, expectationOf(this.#options.bootstrap)).catch(
+      (error: Error) => error.message,
+    );
+  }
+
   async ready(signal?: AbortSignal): Promise<void> {
-    const expectation = expectationOf(this.#options.bootstrap);
-    let missing = "its admin interface has not opened";
     for (;;) {
       if (this.#end) throw new Error(this.#lastWords(this.#end));
+      const missing = await this.missing();
+      if (missing === undefined) return;
       if (signal?.aborted) throw new Error(`Envoy is not ready: ${missing}`);
-      if (this.adminAddress) {
-        const found = await missingForReadiness(this.adminAddress, expectation).catch((error: Error) => error.message);
-        if (found === undefined) return;
-        missing = found;
-      }
       await sleep(POLL_MS);
     }
   }
 
-  async stop({ drainMs = 0 }: { readonly drainMs?: number } = {}): Promise<void> {
+  async stop({ drainMs = 0, hurry }: { readonly drainMs?: number; readonly hurry?: AbortSignal } = {}): Promise<void> {
     if (!this.#stopping.signal.aborted) {
       this.#stopping.abort();
-      if (this.adminAddress && drainMs > 0) await drain(this.adminAddress, drainMs);
+      if (this.adminAddress && drainMs > 0) await drain(this.adminAddress, drainMs, hurry);
       const child = this.#child;
       if (!child) await this.#finish({ code: 0, signal: null });
       else {
@@ -198,6 +209,7 @@ class SupervisedEnvoy implements EnvoyProcess {
     this.#options.onCrash?.(exit, restartInMs);
     const waited = await sleep(restartInMs, true, { signal: this.#stopping.signal }).catch(() => false);
     if (!waited) return;
+    this.restarts += 1;
     await this.run().catch(() => this.#finish({ code: 127, signal: null }));
   }
 

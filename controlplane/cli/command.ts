@@ -33,6 +33,8 @@ export interface CommandIo {
   readonly cwd: string;
   /** Aborted on the first SIGINT, SIGTERM or SIGHUP: a running command then winds down and returns. */
   readonly signal: AbortSignal;
+  /** Aborted on the second one: what winds down gently then ends at once. */
+  readonly hurry?: AbortSignal;
 }
 
 export interface CommandDefinition {

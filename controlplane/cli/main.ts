@@ -76,9 +76,11 @@ function toOption(definition: CommandDefinition["options"][number]): Option {
 
 function processIo(): CommandIo {
   const stopped = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stopped.abort());
+  const hurried = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+    process.on(signal, () => (stopped.signal.aborted ? hurried : stopped).abort());
   const { stdout, stderr, env } = process;
-  return { stdout, stderr, env, cwd: process.cwd(), signal: stopped.signal };
+  return { stdout, stderr, env, cwd: process.cwd(), signal: stopped.signal, hurry: hurried.signal };
 }
 
 try {

@@ -1,13 +1,17 @@
 // `headgate proxy`: runs one Envoy as a sidecar or gateway, with a bootstrap made from its identity.
 import { isIP } from "node:net";
 import { hostname } from "node:os";
+import { createAgentMetrics } from "../agent/agent-metrics.js";
 import { type BootstrapOptions, createBootstrap, type HostPort, type ProxyIdentity } from "../agent/bootstrap.js";
 import { findEnvoy } from "../agent/envoy-binary.js";
 import { type EnvoyProcess, startEnvoy } from "../agent/envoy-process.js";
 import { needsPrivilege } from "../agent/privileged-ports.js";
+import { type StatusServer, startStatusServer } from "../agent/status-server.js";
+import { probeWorkload } from "../agent/workload-probe.js";
 import { type CommandDefinition, type CommandIo, exitCode, type OptionValues } from "./command.js";
 import { type Read, readCount, readDuration, readHostPort, readPairs } from "./flag-values.js";
 import { readCredentials } from "./proxy-credentials.js";
+import { readStatusSettings, STATUS_OPTIONS, type StatusSettings } from "./proxy-status.js";
 
 export const proxyCommand: CommandDefinition = {
   name: "proxy",
@@ -34,6 +38,7 @@ export const proxyCommand: CommandDefinition = {
     { flags: "--ads-key <file>", summary: "its private key (PEM)" },
     { flags: "--ads-token-file <file>", summary: "the bearer token that this proxy shows" },
     { flags: "--admin <host:port>", summary: "Envoy's admin interface; port 0: any", default: "127.0.0.1:15000" },
+    ...STATUS_OPTIONS,
     {
       flags: "--interception-mode <mode>",
       summary: "how traffic gets into the sidecar: REDIRECT by iptables, or NONE",
@@ -87,6 +92,7 @@ export const proxyCommand: CommandDefinition = {
 
 interface Settings extends BootstrapOptions {
   readonly identity: ProxyIdentity;
+  readonly status: StatusSettings;
   readonly drainMs: number;
   readonly logLevel: string;
   readonly concurrency?: number;
@@ -114,6 +120,26 @@ async function runUntilStopped(
     return undefined;
   });
   if (!envoy) return exitCode.unavailable;
+  const status = await tellStatus(envoy, settings, say);
+  if ("error" in status) {
+    say(status.error);
+    await envoy.stop();
+    return exitCode.unavailable;
+  }
+  try {
+    return await untilStopped(envoy, settings, io, say);
+  } finally {
+    status.value.close();
+  }
+}
+
+/** Until the person or Envoy has it end; resolves with the exit code. */
+async function untilStopped(
+  envoy: EnvoyProcess,
+  settings: Settings,
+  io: CommandIo,
+  say: (message: string) => void,
+): Promise<number> {
   const { host, port } = settings.ads;
   say(`started Envoy (pid ${envoy.pid}), waiting for the control plane at ${host}:${port}`);
   void envoy.ready(io.signal).then(
@@ -126,11 +152,39 @@ async function runUntilStopped(
   });
   if ((await Promise.race([stopped, envoy.exited])) === "stopped") {
     say(`draining for up to ${settings.drainMs} ms`);
-    await envoy.stop({ drainMs: settings.drainMs });
+    await envoy.stop({ drainMs: settings.drainMs, ...(io.hurry ? { hurry: io.hurry } : {}) });
     return exitCode.ok;
   }
   await envoy.live().catch((error: Error) => say(error.message));
   return exitCode.unavailable;
+}
+
+/** Serves what others ask of the proxy's state, where a flag says so; the error is that it cannot be served there. */
+async function tellStatus(
+  envoy: EnvoyProcess,
+  { status: { listen, probe }, credentials }: Settings,
+  say: (message: string) => void,
+): Promise<{ readonly value: Pick<StatusServer, "close"> } | { readonly error: string }> {
+  if (!listen) return { value: { close: () => {} } };
+  const workload = probe && probeWorkload(probe);
+  const missing = async () => (await envoy.missing()) ?? workload?.failure;
+  const certificate = credentials?.certificate?.chain;
+  const metrics = createAgentMetrics({ envoy, missing, ...(certificate === undefined ? {} : { certificate }) });
+  try {
+    const server = await startStatusServer(listen, { missing, metrics });
+    say(`its state is told at http://${listen.host}:${server.address.port}/healthz/ready`);
+    return {
+      value: {
+        close() {
+          workload?.close();
+          server.close();
+        },
+      },
+    };
+  } catch (error) {
+    workload?.close();
+    return { error: `--status: ${(error as Error).message}` };
+  }
 }
 
 /** Every flag, checked; the error names all faults at once. */
@@ -158,6 +212,8 @@ async function readSettings(options: OptionValues, cwd: string): Promise<Read<Se
   const concurrency = maybe("concurrency", (text) => readCount("--concurrency", text, 1));
   const credentials = readCredentials(options, cwd, ads);
   if ("errors" in credentials) errors.push(...credentials.errors);
+  const status = readStatusSettings(options);
+  if ("errors" in status) errors.push(...status.errors);
   if (errors.length > 0) return { error: errors.join("\n  ") };
   const [region, zone, subzone] = (given("locality") ?? "").split("/");
   return {
@@ -168,6 +224,7 @@ async function readSettings(options: OptionValues, cwd: string): Promise<Read<Se
       ...(dnsResolver ? { dnsResolver } : {}),
       ...(concurrency === undefined ? {} : { concurrency }),
       ...(given("envoy") ? { envoy: given("envoy") as string } : {}),
+      status: "value" in status ? status.value : {},
       drainMs,
       logLevel: given("logLevel") ?? "warning",
       identity: {
