@@ -98,10 +98,12 @@ export class ExtensionModules {
   /** Of the extensions that have not what they ask for. */
   get violations(): readonly Violation[] {
     return [...this.#entries.values()].flatMap((entry) => {
-      const fault = entry.fault ?? this.#unchosen(entry.wanted);
+      const unchosen = this.#unchosen(entry.wanted);
+      const fault = entry.fault ?? unchosen;
       if (!fault) return [];
       const path = entry.wanted.kind === "WasmPlugin" ? ["spec", "url"] : ["spec", "wasm", "url"];
-      const standing = entry.ready ? "what it had before serves on" : "its failStrategy says what becomes of requests";
+      const standing =
+        entry.ready && !unchosen ? "what it had before serves on" : "its failStrategy says what becomes of requests";
       return [violationAt(entry.wanted, fault.code, "error", path, `${sentence(fault)}; until then ${standing}.`)];
     });
   }

@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { copyFileSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 
 const read = (file) => JSON.parse(readFileSync(file, "utf8"));
 const { name, version } = read("package.json");
@@ -12,6 +13,8 @@ const reference = `${name}@${version}-${hash.slice(0, 8)}`;
 
 headgate("push", name, "build/filter.wasm", "--version", reference.split("@")[1]);
 headgate("use", reference, "--step", steps, "--hold", hold);
+// The control plane looks for rollouts five times a second; it should know of this one before it is asked for.
+await setTimeout(1_000);
 copyFileSync("plugin.yaml", join(policies, `${name}-plugin.yaml`));
 console.log(`${reference} goes live`);
 
