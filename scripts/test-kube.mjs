@@ -14,7 +14,13 @@ await main(async () => {
   if ("error" in found) throw new SetupError(found.error);
 });
 if (!process.argv.includes("--get")) {
-  const args = [join(root, "scripts", "test.mjs"), "test/kube", "test/deploy", "test/admission", ...process.argv.slice(2)];
+  const args = [
+    join(root, "scripts", "test.mjs"),
+    "test/kube",
+    "test/deploy",
+    "test/admission",
+    ...process.argv.slice(2),
+  ];
   const tests = spawn(process.execPath, args, { cwd: root, stdio: "inherit" });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => tests.kill(signal));
   tests.on("exit", (code) => {

@@ -1,5 +1,6 @@
 // `headgate serve`: the control plane.
 import { resolve } from "node:path";
+import { startWebhook, type Webhook } from "../admission/webhook.js";
 import { packagePath } from "../agent/package-root.js";
 import type { Refused } from "../identity/admission.js";
 import { startControlPlane } from "../main.js";
@@ -11,6 +12,7 @@ import { type CommandDefinition, exitCode, type OptionValues } from "./command.j
 import { readHostPort } from "./flag-values.js";
 import { printable } from "./printable.js";
 import { rolloutText } from "./rollout-text.js";
+import { readServeAdmission, WEBHOOK_OPTIONS } from "./serve-admission.js";
 import { KUBE_OPTIONS, readServeKube } from "./serve-kube.js";
 import { readServeSecurity, SECURITY_OPTIONS } from "./serve-security.js";
 import { violationText } from "./violation-text.js";
@@ -30,6 +32,7 @@ export const serveCommand: CommandDefinition = {
       repeatable: true,
     },
     ...KUBE_OPTIONS,
+    ...WEBHOOK_OPTIONS,
     { flags: "--namespace <namespace>", summary: "the namespace of objects that name none", default: "default" },
     {
       flags: "--root-namespace <namespace>",
@@ -74,6 +77,11 @@ export const serveCommand: CommandDefinition = {
       log(kubernetes.error);
       return exitCode.usage;
     }
+    const admission = readServeAdmission(options, kubernetes.value?.client);
+    if ("error" in admission) {
+      log(admission.error);
+      return exitCode.usage;
+    }
     const security = await readServeSecurity(options, io.cwd, log);
     if ("error" in security) {
       log(security.error);
@@ -81,7 +89,11 @@ export const serveCommand: CommandDefinition = {
     }
     for (const warning of security.value.warnings) log(`warning: ${warning}`);
     const directories = ((options.config ?? []) as readonly string[]).map((directory) => resolve(io.cwd, directory));
+    let webhook: Webhook | undefined;
     try {
+      webhook =
+        admission.value &&
+        (await startWebhook({ ...admission.value, onNotice: (text) => log(printable(`webhook: ${text}`)) }));
       const controlPlane = await startControlPlane({
         directories,
         ...(kubernetes.value === undefined ? {} : { kubernetes: kubernetes.value }),
@@ -106,7 +118,8 @@ export const serveCommand: CommandDefinition = {
         onState: logStates(log),
         onEvent: (event) => logEvent(event, log),
       });
-      io.stdout.write(`${JSON.stringify({ ads: controlPlane.ads, admin: controlPlane.admin })}\n`);
+      const served = { ads: controlPlane.ads, admin: controlPlane.admin, webhook: webhook?.address };
+      io.stdout.write(`${JSON.stringify(served)}\n`);
       await aborted(io.signal);
       await controlPlane.close();
       return exitCode.ok;
@@ -115,6 +128,8 @@ export const serveCommand: CommandDefinition = {
       const message = error instanceof Error ? error.message : String(error);
       log(message.includes("EADDRINUSE") ? `${message}: choose another with --ads or --admin` : message);
       return exitCode.unavailable;
+    } finally {
+      await webhook?.close();
     }
   },
 };

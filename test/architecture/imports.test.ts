@@ -12,6 +12,13 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "controlplane/sources": ["controlplane/kube", "controlplane/resources", "controlplane/policy/regex"],
   "controlplane/kube": [],
   "controlplane/resources": [],
+  "controlplane/admission": [
+    "controlplane/certificates",
+    "controlplane/kube",
+    "controlplane/resources",
+    "controlplane/sources/reader",
+  ],
+  "controlplane/certificates": [],
   "controlplane/definitions": ["controlplane/resources", "controlplane/sources/kubernetes-kinds"],
   "controlplane/mesh": ["controlplane/resources"],
   "controlplane/proxy": [],

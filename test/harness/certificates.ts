@@ -1,10 +1,10 @@
 // Certificates for tests, and their files where Envoy or Node wants files.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { KeyedCertificate } from "../../controlplane/cli/demo/certificates.js";
+import type { KeyedCertificate } from "../../controlplane/certificates/authority.js";
 import type { Scope } from "./scope.js";
 
-export { type Authority, createAuthority, type KeyedCertificate } from "../../controlplane/cli/demo/certificates.js";
+export { type Authority, createAuthority, type KeyedCertificate } from "../../controlplane/certificates/authority.js";
 
 /** Writes a certificate and its key into a directory of the scope. */
 export async function certificateFiles(

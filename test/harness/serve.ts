@@ -9,6 +9,8 @@ export interface ServeProcess {
   readonly pid: number;
   readonly ads: string;
   readonly admin: string;
+  /** With --webhook alone. */
+  readonly webhook?: string;
   /** SIGKILL; resolves when it is gone. */
   kill(): Promise<void>;
 }

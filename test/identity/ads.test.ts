@@ -22,11 +22,9 @@ let reviews: KeyedCertificate;
 const spiffe = (namespace: string, account: string) => `spiffe://cluster.local/ns/${namespace}/sa/${account}`;
 
 beforeAll(async () => {
-  [servers, clients, strangers] = (await Promise.all(["servers", "clients", "strangers"].map(createAuthority))) as [
-    Authority,
-    Authority,
-    Authority,
-  ];
+  [servers, clients, strangers] = (await Promise.all(
+    ["servers", "clients", "strangers"].map((name) => createAuthority(name)),
+  )) as [Authority, Authority, Authority];
   issuer = await createIssuer();
   reviews = await clients.issue([spiffe("bookinfo", "reviews")]);
 });

@@ -1,6 +1,6 @@
 // What a cluster would say of the demo's workloads, as YAML: Services, EndpointSlices, Pods, the way in, the certificate.
 import { stringify } from "yaml";
-import type { KeyedCertificate } from "./certificates.js";
+import type { KeyedCertificate } from "../../certificates/authority.js";
 import { GATEWAY, GATEWAY_PORT, GATEWAY_SECRET, NAMESPACE, SERVICE_PORT, type Workload } from "./topology.js";
 
 /** A workload with where it is reached. */

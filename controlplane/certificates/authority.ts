@@ -1,4 +1,4 @@
-// Certificates made on the spot, for the demo and the tests: an authority that lives in memory, and what it issues.
+// Certificates made on the spot, for webhooks, the demo and tests: an authority that lives in memory, and what it issues.
 import "reflect-metadata";
 import { webcrypto } from "node:crypto";
 import { isIP } from "node:net";
@@ -23,14 +23,14 @@ export interface Authority {
   issue(names: readonly [string, ...string[]], options?: { readonly days?: number }): Promise<KeyedCertificate>;
 }
 
-/** Makes an authority whose key never leaves the process. */
-export async function createAuthority(name: string): Promise<Authority> {
+/** Makes an authority, valid from yesterday for the given days, whose key never leaves the process. */
+export async function createAuthority(name: string, { days = 30 } = {}): Promise<Authority> {
   const keys = await newKeys();
   const root = await x509.X509CertificateGenerator.createSelfSigned({
     name: `CN=${name}`,
     keys,
     signingAlgorithm: ALGORITHM,
-    ...validity(30),
+    ...validity(days),
     extensions: [
       new x509.BasicConstraintsExtension(true, undefined, true),
       new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),

@@ -1,0 +1,69 @@
+// The validating webhook as a whole: the server, and the certificate that it and the API server agree on.
+import type { KubeClient } from "../kube/client.js";
+import { createReader } from "../sources/reader.js";
+import { type SharedCertificateOptions, shareCertificate } from "./certificate-secret.js";
+import { createAdmissionServer } from "./server.js";
+import { trustAuthorities } from "./webhook-configuration.js";
+
+export interface WebhookOptions {
+  readonly client: KubeClient;
+  readonly host: string;
+  /** 0 for a free one. */
+  readonly port: number;
+  /** Of the ValidatingWebhookConfiguration. */
+  readonly configuration: string;
+  readonly secret: Omit<SharedCertificateOptions, "client">;
+  /** Told once for each thing that is wrong, and when nothing is any more. */
+  readonly onNotice: (notice: string) => void;
+}
+
+export interface Webhook {
+  /** host:port that is served. */
+  readonly address: string;
+  close(): Promise<void>;
+}
+
+/** Milliseconds between looks at the certificate; sooner while something is wrong. */
+const LOOK_MS = 60_000;
+const RETRY_MS = 2_000;
+/** Milliseconds for one object, less than the API server waits. */
+const CHECK_MS = 4_000;
+
+/** Resolves once the address is bound; the certificate comes as soon as the cluster answers. */
+export async function startWebhook(options: WebhookOptions): Promise<Webhook> {
+  const { client, configuration, secret, onNotice } = options;
+  const reader = createReader({ timeoutMs: CHECK_MS });
+  const server = createAdmissionServer({ reader });
+  let [used, wrong] = ["", ""];
+  let closed = false;
+  let timer: NodeJS.Timeout | undefined;
+
+  /** The API server trusts a certificate before it is shown. */
+  async function renew(): Promise<string> {
+    const shared = await shareCertificate({ client, ...secret });
+    const isThere = await trustAuthorities(client, configuration, shared.authorities);
+    if (shared.certificate !== used) server.useCertificate(shared.certificate, shared.privateKey);
+    used = shared.certificate;
+    return isThere ? "" : `there is no ValidatingWebhookConfiguration ${configuration}`;
+  }
+
+  async function look(): Promise<void> {
+    const fault = await renew().catch((error: Error) => `its certificate is not to be had: ${error.message}`);
+    if (closed) return;
+    if (fault !== wrong) onNotice(fault === "" ? "all is well again" : fault);
+    wrong = fault;
+    timer = setTimeout(() => void look(), fault === "" ? LOOK_MS : RETRY_MS).unref();
+  }
+
+  const address = await server.listen(options.host, options.port);
+  void look();
+  return {
+    address,
+    async close() {
+      closed = true;
+      clearTimeout(timer);
+      await server.close();
+      await reader.close();
+    },
+  };
+}
