@@ -55,6 +55,8 @@ export class ExtensionModules {
   /** By module and configuration, what the check said. */
   readonly #checked = new Map<string, ModuleFault | undefined>();
 
+  #checking: Promise<unknown> = Promise.resolve();
+
   constructor(options: ExtensionModulesOptions) {
     this.#options = options;
   }
@@ -116,13 +118,16 @@ export class ExtensionModules {
 
   async #begin(entry: Entry): Promise<void> {
     const { source, pullPolicy } = entry.wanted.spec.wasm;
-    if (source.type === "registry" && source.version === undefined) return this.#takeChosen(entry, source.filter);
+    if (source.type === "registry" && source.version === undefined) {
+      if (!(await this.#takeChosen(entry, source.filter))) this.#inBackground(this.#followChosen(entry, source.filter));
+      return;
+    }
     const isStable = source.type === "http" || source.type === "oci";
     const cached =
       this.#present(entry) ?? (await findCached(this.#wantedOf(entry), this.#options).catch(() => undefined));
     const took = cached !== undefined && !entry.stop.signal.aborted && (await this.#take(entry, { value: cached }));
     // A load that is not awaited: networks are slow.
-    if (!took || !isStable || pullPolicy === "Always") this.#load(entry);
+    if (!took || !isStable || pullPolicy === "Always") this.#inBackground(this.#follow(entry));
   }
 
   /** What another version of the extension, or another extension, got from the same place. */
@@ -136,10 +141,8 @@ export class ExtensionModules {
     return { wasm: wanted.spec.wasm, ...(secret ? { secret } : {}) };
   }
 
-  #load(entry: Entry): void {
-    const load: Promise<void> = this.#follow(entry)
-      .catch(this.#options.onFault)
-      .finally(() => this.#loads.delete(load));
+  #inBackground(work: Promise<void>): void {
+    const load: Promise<void> = work.catch(this.#options.onFault).finally(() => this.#loads.delete(load));
     this.#loads.add(load);
   }
 
@@ -158,15 +161,26 @@ export class ExtensionModules {
   }
 
   /** The version that serves is chosen for each proxy; here the configuration is held against those that may. */
-  async #takeChosen(entry: Entry, filter: string): Promise<void> {
+  async #takeChosen(entry: Entry, filter: string): Promise<boolean> {
     for (const wasm of this.#options.chosen?.modulesOf(filter) ?? []) {
       const fault = await this.#check(entry.wanted, wasm);
-      if (fault) return this.#settle(entry, fault);
+      if (entry.stop.signal.aborted) return false;
+      if (!fault) continue;
+      this.#settle(entry, fault);
+      return false;
     }
-    if (entry.stop.signal.aborted) return;
-    entry.ready = { extension: entry.wanted, key: "" };
+    if (entry.stop.signal.aborted) return false;
     this.#settle(entry, undefined);
+    entry.ready = { extension: entry.wanted, key: "" };
     this.#options.onChange();
+    return true;
+  }
+
+  /** Another version may be chosen, or the one that refused may go. */
+  async #followChosen(entry: Entry, filter: string): Promise<void> {
+    const { signal } = entry.stop;
+    do await pause(FIRST_RETRY, signal);
+    while (!signal.aborted && !(await this.#takeChosen(entry, filter)));
   }
 
   /** True if the module serves from now on. */
@@ -204,7 +218,11 @@ export class ExtensionModules {
     const key = JSON.stringify([createHash("sha256").update(wasm).digest("hex"), configuration, pluginName]);
     if (this.#checked.has(key)) return this.#checked.get(key);
     const { thread } = this.#options;
-    const checked = await checkModule({ wasm, configuration, rootId: pluginName, ...(thread ? { thread } : {}) });
+    const request = { wasm, configuration, rootId: pluginName, ...(thread ? { thread } : {}) };
+    // One after the other: each is a thread, and there may be many extensions when the control plane starts.
+    const check = this.#checking.then(() => checkModule(request));
+    this.#checking = check.catch(() => {});
+    const checked = await check;
     const fault: ModuleFault | undefined =
       "fault" in checked
         ? { code: "refused-module", message: `the module is refused: ${checked.fault.code}, ${checked.fault.message}` }
