@@ -19,6 +19,7 @@ if (!process.argv.includes("--get")) {
     "test/kube",
     "test/deploy",
     "test/admission",
+    "test/injection",
     ...process.argv.slice(2),
   ];
   const tests = spawn(process.execPath, args, { cwd: root, stdio: "inherit" });

@@ -44,16 +44,16 @@ export function objectToCheck({ object }: AdmissionRequest): object | undefined 
 export function reviewAnswer(uid: string, violations: readonly Violation[]): object {
   const errors = violations.filter(({ severity }) => severity === "error");
   const warnings = violations.filter(({ severity }) => severity === "warning").map(faultText);
-  return {
-    apiVersion: "admission.k8s.io/v1",
-    kind: "AdmissionReview",
-    response: {
-      uid,
-      allowed: errors.length === 0,
-      ...(errors.length === 0 ? {} : { status: refusal(errors) }),
-      ...(warnings.length === 0 ? {} : { warnings: warnings.slice(0, MOST_WARNINGS).map(shortened) }),
-    },
-  };
+  return reviewOf({
+    uid,
+    allowed: errors.length === 0,
+    ...(errors.length === 0 ? {} : { status: refusal(errors) }),
+    ...(warnings.length === 0 ? {} : { warnings: warnings.slice(0, MOST_WARNINGS).map(shortened) }),
+  });
+}
+
+export function reviewOf(response: object): object {
+  return { apiVersion: "admission.k8s.io/v1", kind: "AdmissionReview", response };
 }
 
 function refusal(errors: readonly Violation[]): object {

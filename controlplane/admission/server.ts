@@ -2,13 +2,10 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:https";
 import { isIPv6 } from "node:net";
-import type { Reader } from "../sources/reader.js";
-import { type AdmissionRequest, objectToCheck, parseReview, reviewAnswer } from "./review.js";
+import { type AdmissionRequest, parseReview } from "./review.js";
 
-export interface AdmissionServerOptions {
-  /** Decodes objects away from the control plane's thread. */
-  readonly reader: Reader;
-}
+/** Gives the AdmissionReview that answers. */
+export type Reviewer = (request: AdmissionRequest) => Promise<object> | object;
 
 export interface AdmissionServer {
   /** Resolves with the address that is served. Nobody can connect before there is a certificate. */
@@ -26,15 +23,17 @@ const MAX_CONNECTIONS = 256;
 /** Milliseconds for a request to arrive as a whole. */
 const REQUEST_MS = 10_000;
 
-export function createAdmissionServer({ reader }: AdmissionServerOptions): AdmissionServer {
+/** Reviewers by their path, as in /validate. */
+export function createAdmissionServer(reviewers: ReadonlyMap<string, Reviewer>): AdmissionServer {
   let underWay = 0;
   const server = createServer({ requestTimeout: REQUEST_MS, headersTimeout: REQUEST_MS }, (request, response) => {
-    if (request.url?.split("?")[0] !== "/validate" || request.method !== "POST") {
-      return end(response, 404, { error: "only POST /validate is served" });
+    const reviewer = reviewers.get(request.url?.split("?")[0] ?? "");
+    if (!reviewer || request.method !== "POST") {
+      return end(response, 404, { error: `there is POST ${[...reviewers.keys()].join(", ")}` });
     }
     if (underWay >= MOST_REVIEWS) return end(response, 503, { error: "too many reviews are under way" });
     underWay++;
-    answer(reader, request, response)
+    answer(reviewer, request, response)
       .catch(() => end(response, 500, { error: "the control plane failed on this review" }))
       .finally(() => {
         underWay--;
@@ -61,22 +60,12 @@ export function createAdmissionServer({ reader }: AdmissionServerOptions): Admis
   };
 }
 
-async function answer(reader: Reader, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answer(reviewer: Reviewer, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const body = await readBody(request);
   if (body === undefined) return end(response, 413, { error: `a review has at most ${MOST_BYTES} bytes` });
   const review = parseReview(parseJson(body));
   if (!review) return end(response, 400, { error: "the body is no AdmissionReview of admission.k8s.io/v1" });
-  end(response, 200, await check(reader, review));
-}
-
-async function check(reader: Reader, review: AdmissionRequest): Promise<object> {
-  const object = objectToCheck(review);
-  if (object === undefined) return reviewAnswer(review.uid, []);
-  const request = { path: "", defaultNamespace: review.namespace, known: new Map<string, string>(), objects: [object] };
-  const outcome = await reader.read(request);
-  const violations =
-    "violation" in outcome ? [outcome.violation] : outcome.reading.objects.flatMap((read) => read.violations);
-  return reviewAnswer(review.uid, violations);
+  end(response, 200, await reviewer(review));
 }
 
 /** Undefined for more than is taken; the rest is not read. */

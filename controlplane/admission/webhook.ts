@@ -1,17 +1,22 @@
-// The validating webhook as a whole: the server, and the certificate that it and the API server agree on.
+// The webhooks as a whole: the server, and the certificate that it and the API server agree on.
+
+import type { InjectionSettings } from "../injection/sidecar.js";
 import type { KubeClient } from "../kube/client.js";
 import { createReader } from "../sources/reader.js";
 import { type SharedCertificateOptions, shareCertificate } from "./certificate-secret.js";
-import { createAdmissionServer } from "./server.js";
-import { trustAuthorities } from "./webhook-configuration.js";
+import { injectionReviewer, validationReviewer } from "./reviewers.js";
+import { createAdmissionServer, type Reviewer } from "./server.js";
+import { MUTATING, trustAuthorities, VALIDATING } from "./webhook-configuration.js";
 
 export interface WebhookOptions {
   readonly client: KubeClient;
   readonly host: string;
   /** 0 for a free one. */
   readonly port: number;
-  /** Of the ValidatingWebhookConfiguration. */
+  /** Of the ValidatingWebhookConfiguration, and of the MutatingWebhookConfiguration for injection. */
   readonly configuration: string;
+  /** Without it no pod gets a sidecar. */
+  readonly injection?: InjectionSettings;
   readonly secret: Omit<SharedCertificateOptions, "client">;
   /** Told once for each thing that is wrong, and when nothing is any more. */
   readonly onNotice: (notice: string) => void;
@@ -31,9 +36,12 @@ const CHECK_MS = 4_000;
 
 /** Resolves once the address is bound; the certificate comes as soon as the cluster answers. */
 export async function startWebhook(options: WebhookOptions): Promise<Webhook> {
-  const { client, configuration, secret, onNotice } = options;
+  const { client, configuration, injection, secret, onNotice } = options;
   const reader = createReader({ timeoutMs: CHECK_MS });
-  const server = createAdmissionServer({ reader });
+  const reviewers = new Map<string, Reviewer>([["/validate", validationReviewer(reader)]]);
+  if (injection) reviewers.set("/inject", injectionReviewer(injection));
+  const server = createAdmissionServer(reviewers);
+  const kinds = [VALIDATING, ...(injection ? [MUTATING] : [])];
   let [used, wrong] = ["", ""];
   let closed = false;
   let timer: NodeJS.Timeout | undefined;
@@ -41,10 +49,13 @@ export async function startWebhook(options: WebhookOptions): Promise<Webhook> {
   /** The API server trusts a certificate before it is shown. */
   async function renew(): Promise<string> {
     const shared = await shareCertificate({ client, ...secret });
-    const isThere = await trustAuthorities(client, configuration, shared.authorities);
+    const missing: string[] = [];
+    for (const type of kinds) {
+      if (!(await trustAuthorities(client, type, configuration, shared.authorities))) missing.push(type.kind);
+    }
     if (shared.certificate !== used) server.useCertificate(shared.certificate, shared.privateKey);
     used = shared.certificate;
-    return isThere ? "" : `there is no ValidatingWebhookConfiguration ${configuration}`;
+    return missing.length === 0 ? "" : `there is no ${missing.join(" and no ")} ${configuration}`;
   }
 
   async function look(): Promise<void> {

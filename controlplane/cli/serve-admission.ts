@@ -1,5 +1,8 @@
-// The flags of `headgate serve` for the validating webhook.
+// The flags of `headgate serve` for the webhooks: what they refuse, and which sidecar they give to pods.
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import type { WebhookOptions } from "../admission/webhook.js";
+import { adsFault, type InjectionSettings } from "../injection/sidecar.js";
 import type { KubeClient } from "../kube/client.js";
 import type { CommandOption, OptionValues } from "./command.js";
 import { type Read, readHostPort } from "./flag-values.js";
@@ -7,7 +10,7 @@ import { type Read, readHostPort } from "./flag-values.js";
 export const WEBHOOK_OPTIONS: readonly CommandOption[] = [
   {
     flags: "--webhook <host:port>",
-    summary: "serve the validating webhook there, over TLS; port 0: any (default: not at all)",
+    summary: "serve the webhooks there, over TLS; port 0: any (default: not at all)",
   },
   {
     flags: "--webhook-service <namespace/name>",
@@ -17,14 +20,18 @@ export const WEBHOOK_OPTIONS: readonly CommandOption[] = [
   { flags: "--webhook-name <name>", summary: "a further name or address in its certificate", repeatable: true },
   {
     flags: "--webhook-configuration <name>",
-    summary: "the ValidatingWebhookConfiguration that is told of its certificate",
+    summary: "the webhook configurations that are told of its certificate",
     default: "headgate",
   },
+  { flags: "--inject-image <image>", summary: "give pods a sidecar with this image (default: give none)" },
+  { flags: "--inject-ads <host:port>", summary: "where these sidecars reach the control plane" },
+  { flags: "--inject-ads-ca <file>", summary: "the authority of its certificate (PEM)" },
 ];
 
 /** Undefined without --webhook. */
 export function readServeAdmission(
   options: OptionValues,
+  cwd: string,
   client: KubeClient | undefined,
 ): Read<Omit<WebhookOptions, "onNotice"> | undefined> {
   if (typeof options.webhook !== "string") return { value: undefined };
@@ -35,9 +42,12 @@ export function readServeAdmission(
   if (!namespace || !service || more.length > 0) {
     return { error: `--webhook-service is "${options.webhookService}": write NAMESPACE/NAME` };
   }
+  const injection = readInjection(options, cwd);
+  if ("error" in injection) return injection;
   return {
     value: {
       client,
+      ...(injection.value === undefined ? {} : { injection: injection.value }),
       ...address.value,
       configuration: String(options.webhookConfiguration),
       secret: {
@@ -47,4 +57,25 @@ export function readServeAdmission(
       },
     },
   };
+}
+
+function readInjection(options: OptionValues, cwd: string): Read<InjectionSettings | undefined> {
+  const { injectImage: image, injectAds: ads, injectAdsCa: file } = options;
+  if (typeof image !== "string") {
+    return ads === undefined && file === undefined
+      ? { value: undefined }
+      : { error: "--inject-ads and --inject-ads-ca need --inject-image" };
+  }
+  if (typeof ads !== "string") return { error: "--inject-image needs --inject-ads" };
+  const address = readHostPort("--inject-ads", ads);
+  if ("error" in address) return address;
+  const fault = adsFault(ads);
+  if (fault !== undefined) return { error: `--inject-ads ${fault}` };
+  const settings = { image, ads, audience: String(options.adsTokenAudience) };
+  if (typeof file !== "string") return { value: settings };
+  try {
+    return { value: { ...settings, adsCa: readFileSync(resolve(cwd, file), "utf8") } };
+  } catch (error) {
+    return { error: `--inject-ads-ca ${file} cannot be read (${(error as NodeJS.ErrnoException).code})` };
+  }
 }

@@ -77,7 +77,7 @@ export const serveCommand: CommandDefinition = {
       log(kubernetes.error);
       return exitCode.usage;
     }
-    const admission = readServeAdmission(options, kubernetes.value?.client);
+    const admission = readServeAdmission(options, io.cwd, kubernetes.value?.client);
     if ("error" in admission) {
       log(admission.error);
       return exitCode.usage;
