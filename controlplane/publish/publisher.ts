@@ -1,12 +1,15 @@
 // Keeps every connected proxy's snapshot true to the newest state of the sources.
-import { setImmediate } from "node:timers/promises";
 import { buildMesh, changeMesh, type Mesh, type MeshOptions } from "../mesh/mesh.js";
 import type { Proxy } from "../proxy/proxy.js";
 import type { SourceState } from "../sources/source.js";
 import type { TranslateOptions } from "../translate/options.js";
 import { Translator } from "../translate/translate.js";
+import { viewOf } from "../translate/view.js";
 import type { SnapshotCache } from "../xds/cache.js";
+import { Slices } from "./slices.js";
 import { nextSnapshot } from "./snapshots.js";
+
+const SLICE_MILLIS = 10;
 
 export interface PublisherOptions {
   readonly cache: SnapshotCache;
@@ -20,6 +23,9 @@ export class Publisher {
   readonly #options: PublisherOptions;
   readonly #proxies = new Map<string, Proxy>();
   readonly #translator: Translator;
+  readonly #slices = new Slices(SLICE_MILLIS);
+  /** What is being prepared, by view: all proxies of one view wait for the same work. */
+  readonly #preparing = new Map<string, { readonly mesh: Mesh; readonly done: Promise<void> }>();
   #mesh: Mesh;
 
   constructor(options: PublisherOptions) {
@@ -44,15 +50,14 @@ export class Publisher {
   async update({ resources, changed }: SourceState, onTouched: (proxy: string) => void = () => {}): Promise<string[]> {
     const mesh = changeMesh(this.#mesh, resources, changed);
     this.#mesh = mesh;
-    const slice = new Slice();
     const touched: string[] = [];
     for (const proxy of [...this.#proxies.values()]) {
-      await this.#prepare(mesh, proxy, slice);
+      await this.#prepare(mesh, proxy);
+      await this.#slices.turn();
       if (this.#proxies.get(proxy.id) === proxy && this.#publish(proxy)) {
         touched.push(proxy.id);
         onTouched(proxy.id);
       }
-      if (slice.isOver()) await slice.next();
     }
     this.#translator.sweep(mesh);
     return touched;
@@ -61,10 +66,10 @@ export class Publisher {
   /** Publishes to a proxy that connected, by what it says of itself now. */
   async connect(proxy: Proxy): Promise<void> {
     this.#proxies.set(proxy.id, proxy);
-    const slice = new Slice();
     for (let mesh: Mesh | undefined; mesh !== this.#mesh; ) {
       mesh = this.#mesh;
-      await this.#prepare(mesh, proxy, slice);
+      await this.#prepare(mesh, proxy);
+      await this.#slices.turn();
     }
     if ((this.#proxies.get(proxy.id) ?? proxy) !== proxy) return;
     // Its last stream may have ended meanwhile, and with it what was known of it.
@@ -82,9 +87,22 @@ export class Publisher {
     this.#options.cache.delete(id);
   }
 
-  async #prepare(mesh: Mesh, proxy: Proxy, slice: Slice): Promise<void> {
+  async #prepare(mesh: Mesh, proxy: Proxy): Promise<void> {
+    const view = viewOf(mesh, proxy);
+    const running = this.#preparing.get(view);
+    if (running?.mesh === mesh) return running.done;
+    const done = this.#prepareView(mesh, proxy);
+    const entry = { mesh, done };
+    this.#preparing.set(view, entry);
+    await done;
+    if (this.#preparing.get(view) === entry) this.#preparing.delete(view);
+  }
+
+  async #prepareView(mesh: Mesh, proxy: Proxy): Promise<void> {
     try {
-      for (const _ of this.#translator.prepare(mesh, proxy)) if (slice.isOver()) await slice.next();
+      for (const _ of this.#translator.prepare(mesh, proxy)) {
+        if (this.#slices.isOver()) await this.#slices.turn();
+      }
     } catch {
       // The same fault comes again when the proxy is published to, and is told there.
     }
@@ -102,21 +120,5 @@ export class Publisher {
       onFault(proxy, error);
       return false;
     }
-  }
-}
-
-const SLICE_MILLIS = 10;
-
-/** A stretch of work after which everybody else gets a turn. */
-class Slice {
-  #end = performance.now() + SLICE_MILLIS;
-
-  isOver(): boolean {
-    return performance.now() >= this.#end;
-  }
-
-  async next(): Promise<void> {
-    await setImmediate();
-    this.#end = performance.now() + SLICE_MILLIS;
   }
 }

@@ -7,6 +7,7 @@ import {
 import { type ResourceMap, versionOf } from "./difference.js";
 import { encodeDelta } from "./encode.js";
 import type { Protocol } from "./protocol.js";
+import { sharedRuns } from "./runs.js";
 import type { XdsResource } from "./snapshot.js";
 import type { Subscription } from "./subscription.js";
 
@@ -36,15 +37,27 @@ export const delta: Protocol<DeltaDiscoveryRequest> = {
     if (first) claim(subscription, request.initialResourceVersions, resources, awaited);
     if (subscription.wildcard && !wasWildcard) subscription.answerDue = true;
     else if (added.includes("*")) for (const name of resources.keys()) subscription.asked.add(name);
-    if (first || subscription.wildcard !== wasWildcard) subscription.align(resources, generation);
+    const { held, asked, names } = subscription;
+    const isEmpty = held.size === 0 && asked.size === 0 && names.size === 0;
+    if (subscription.wildcard && first && isEmpty) subscription.startLoad(resources);
+    else if (first || subscription.wildcard !== wasWildcard) subscription.align(resources, generation);
     unsubscribe(subscription, removed);
   },
 
   compose(subscription, resources, ripe, maxBytes) {
+    const { asked, load } = subscription;
+    const version = versionOf(resources);
+    if (load !== undefined && asked.size > 0) subscription.endLoad();
+    else if (load !== undefined) {
+      const run = subscription.takeRun(load, maxBytes);
+      subscription.answerDue = false;
+      subscription.settle(resources);
+      return run && { resources: run.resources, removed: [], fresh: run.names, version };
+    }
     const out = new Collected(maxBytes);
-    for (const name of inOrder(subscription.asked, resources)) {
+    for (const name of inOrder(asked, resources)) {
       if (out.isFull) break;
-      subscription.asked.delete(name);
+      asked.delete(name);
       const resource = resources.get(name);
       if (resource !== undefined) send(subscription, resource, out);
       else remove(subscription, name, out);
@@ -58,7 +71,7 @@ export const delta: Protocol<DeltaDiscoveryRequest> = {
     for (const [name, generation] of subscription.removals) if (generation <= ripe) remove(subscription, name, out);
     if (out.isEmpty && !subscription.answerDue) return undefined;
     subscription.answerDue = false;
-    return { resources: out.resources, removed: out.removed, fresh: out.fresh, version: versionOf(resources) };
+    return { ...hold(subscription, out, resources), removed: out.removed, version };
   },
 
   takesHeartbeats: () => true,
@@ -111,6 +124,8 @@ class Collected {
   readonly resources: XdsResource[] = [];
   readonly removed: string[] = [];
   readonly fresh: string[] = [];
+  /** The client held none of the resources' names. */
+  isNew = true;
   #bytes = 0;
 
   constructor(readonly maxBytes: number) {}
@@ -130,9 +145,10 @@ class Collected {
 }
 
 function send(subscription: Subscription, resource: XdsResource, out: Collected): void {
-  if (subscription.held.get(resource.name)?.version !== resource.version) out.fresh.push(resource.name);
+  const held = subscription.held.get(resource.name);
+  if (held !== undefined) out.isNew = false;
+  if (held?.version !== resource.version) out.fresh.push(resource.name);
   out.add(resource);
-  subscription.held.set(resource.name, resource);
   subscription.pending.delete(resource.name);
 }
 
@@ -140,4 +156,14 @@ function remove(subscription: Subscription, name: string, out: Collected): void 
   out.removed.push(name);
   subscription.held.delete(name);
   subscription.removals.delete(name);
+}
+
+/** From now on the client is taken to hold what was collected: with others, where they are sent the same. */
+function hold(subscription: Subscription, out: Collected, resources: ResourceMap) {
+  const { held } = subscription;
+  const run = out.isNew ? sharedRuns.of(out.resources) : undefined;
+  if (run) held.add(run.byName);
+  else for (const resource of out.resources) held.set(resource.name, resource);
+  subscription.settle(resources);
+  return run ? { resources: run.resources, fresh: run.names } : { resources: out.resources, fresh: out.fresh };
 }

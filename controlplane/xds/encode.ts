@@ -22,14 +22,14 @@ const deltaRuns = new EncodedRuns(32 * 1024 * 1024);
 /** An encoded DeltaDiscoveryResponse. */
 export function encodeDelta(response: Response): Uint8Array {
   const { resources, heartbeat } = response;
-  const writer = new BinaryWriter();
-  text(writer, DELTA.systemVersionInfo, response.version);
-  if (heartbeat || resources.length < LEAST_IN_RUN) deltaResources(writer, resources, heartbeat);
-  else writer.raw(deltaRuns.of(resources, (run) => deltaResources(new BinaryWriter(), run, false).finish()));
-  text(writer, DELTA.typeUrl, response.typeUrl);
-  text(writer, DELTA.nonce, response.nonce);
-  for (const name of response.removed) text(writer, DELTA.removedResources, name);
-  return writer.finish();
+  const head = new BinaryWriter();
+  text(head, DELTA.typeUrl, response.typeUrl);
+  text(head, DELTA.nonce, response.nonce);
+  text(head, DELTA.systemVersionInfo, response.version);
+  for (const name of response.removed) text(head, DELTA.removedResources, name);
+  if (heartbeat || resources.length < LEAST_IN_RUN) return deltaResources(head, resources, heartbeat).finish();
+  const run = deltaRuns.of(resources, (all) => deltaResources(new BinaryWriter(), all, false).finish());
+  return Buffer.concat([head.finish(), run]);
 }
 
 function deltaResources(writer: BinaryWriter, resources: readonly XdsResource[], heartbeat: boolean): BinaryWriter {

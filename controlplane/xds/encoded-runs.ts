@@ -28,5 +28,5 @@ export class EncodedRuns {
 }
 
 function isSame(a: readonly XdsResource[], b: readonly XdsResource[]): boolean {
-  return a.length === b.length && a.every((resource, index) => resource === b[index]);
+  return a === b || (a.length === b.length && a.every((resource, index) => resource === b[index]));
 }

@@ -6,7 +6,7 @@ import type { Subscription } from "./subscription.js";
 
 interface Expectation {
   readonly names: Set<string>;
-  readonly deadline: number;
+  deadline: number;
 }
 
 const NO_NAMES: ReadonlySet<string> = new Set();
@@ -83,8 +83,12 @@ export class Expectations {
 
   #expect(typeUrl: TypeUrl, name: string, now: number): void {
     if (this.#unused.has(typeUrl)) return;
-    const names = this.#byType.get(typeUrl)?.names ?? new Set();
-    this.#byType.set(typeUrl, { names: names.add(name), deadline: now + this.millis });
+    const known = this.#byType.get(typeUrl);
+    if (known === undefined) this.#byType.set(typeUrl, { names: new Set([name]), deadline: now + this.millis });
+    else {
+      known.names.add(name);
+      known.deadline = now + this.millis;
+    }
   }
 
   #drop(typeUrl: TypeUrl, name: string): void {

@@ -266,7 +266,9 @@ export class Session<Request extends AnyRequest> {
   #sent(subscription: Subscription, content: Content, now: number, heartbeat: boolean): Response {
     const { typeUrl, answers } = subscription;
     const nonce = `${this.noncePrefix}${++this.#responses}`;
-    const names = [...content.resources.map(({ name }) => name), ...content.removed];
+    const { resources, fresh, removed } = content;
+    const isAllFresh = fresh.length === resources.length && removed.length === 0;
+    const names = isAllFresh ? fresh : [...resources.map(({ name }) => name), ...removed];
     answers.sent(nonce, { version: content.version, names }, now + this.options.answerMillis);
     if (this.protocol.name === "delta" || this.wrapped) {
       subscription.heartbeatAt = earlier(subscription.heartbeatAt, heartbeatDue(content.resources, now));

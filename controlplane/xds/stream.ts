@@ -66,7 +66,10 @@ export class GrpcAdsStream<Request extends AnyRequest> implements AdsStream {
       protocol: protocol.name,
       ...(certificate !== undefined && { certificate }),
     };
-    call.on("data", (bytes: Buffer) => this.#guard(() => this.#read(bytes)));
+    call.on("data", (bytes: Buffer) => {
+      if (this.#session === undefined) this.#guard(() => this.#first(bytes));
+      else this.#lineUp(this.#session, bytes);
+    });
     call.on("end", () => call.end());
     call.on("close", () => this.#close());
     call.on("cancelled", () => this.#close());
@@ -143,12 +146,23 @@ export class GrpcAdsStream<Request extends AnyRequest> implements AdsStream {
     this.end(status.INTERNAL, "the control plane failed on this stream");
   }
 
-  #read(bytes: Buffer): void {
+  #first(bytes: Buffer): void {
     if (this.#isClosed) return;
     const request = this.#decode(bytes);
-    if (request === undefined) return;
-    if (this.#session === undefined) this.#admit(request);
-    else this.#receive(this.#session, request);
+    if (request !== undefined) void this.#admit(request);
+  }
+
+  /** The next request is read when this one was taken in. */
+  #lineUp(session: Session<Request>, bytes: Buffer): void {
+    this.call.pause();
+    this.host.turns.request(() => {
+      if (this.#isClosed) return;
+      this.#guard(() => {
+        const request = this.#decode(bytes);
+        if (request !== undefined) this.#receive(session, request);
+      });
+      this.call.resume();
+    });
   }
 
   #decode(bytes: Buffer): Request | undefined {

@@ -1,17 +1,25 @@
 // What one stream knows of one type: what the client wants, what it holds, what it still has to get. No I/O.
 import { Answers } from "./answers.js";
 import { difference, type ResourceMap, versionOf } from "./difference.js";
-import type { TypeUrl, XdsResource } from "./snapshot.js";
+import { Holdings } from "./holdings.js";
+import { type Run, runsOf } from "./runs.js";
+import type { TypeUrl } from "./snapshot.js";
 
-/** What a client is taken to hold of a name. Without a body where only the client's own word is known. */
-export type Held = Pick<XdsResource, "name" | "version"> & Partial<XdsResource>;
+/** All that there is, on its way to a client that held nothing of it. */
+interface Load {
+  readonly resources: ResourceMap;
+  /** What is still to be sent; undefined before the first was. */
+  runs?: readonly Run[];
+}
 
 export class Subscription {
   wildcard = false;
   /** Names were given at some time, so that giving none no longer means all of them. */
   explicit = false;
   readonly names = new Set<string>();
-  readonly held = new Map<string, Held>();
+  readonly held = new Holdings();
+  /** While it lasts, `pending` has only what is not of the load. */
+  load: Load | undefined;
   /** Names whose version differs from the one held, and that are not asked for anyway. */
   readonly pending = new Set<string>();
   /** Names that must be answered whether or not they differ, or even exist. */
@@ -39,11 +47,12 @@ export class Subscription {
 
   /** Something is to be sent, removals aside. */
   get hasWork(): boolean {
-    return this.isAsked || this.pending.size > 0;
+    return this.isAsked || this.load !== undefined || this.pending.size > 0;
   }
 
   /** The client no longer wants the name, and is taken to hold nothing of it. */
   forget(name: string): void {
+    this.endLoad();
     this.held.delete(name);
     this.pending.delete(name);
     this.asked.delete(name);
@@ -53,6 +62,7 @@ export class Subscription {
 
   /** Forgets whatever is no longer covered, after the wildcard went. */
   forgetUncovered(): void {
+    this.endLoad();
     const known = new Set([...this.held.keys(), ...this.asked, ...this.pending]);
     for (const name of known) if (!this.covers(name)) this.forget(name);
     if (!this.wildcard && this.names.size === 0) this.answerDue = false;
@@ -60,6 +70,7 @@ export class Subscription {
 
   /** Compares all that is covered with what is held: for a new subscription or a first snapshot. */
   align(resources: ResourceMap, generation: number): void {
+    this.endLoad();
     for (const name of this.wildcard ? resources.keys() : this.names) this.#compare(name, resources);
     for (const name of this.held.keys()) this.#noteRemoval(name, resources, generation);
   }
@@ -67,10 +78,39 @@ export class Subscription {
   /** Takes over the next snapshot; costs what differs between the two. */
   adopt(before: ResourceMap, after: ResourceMap, generation: number): void {
     if (before === after) return;
+    this.endLoad();
     const { changed, removed } = difference(before, after);
     for (const name of changed) if (this.covers(name)) this.#compare(name, after);
     for (const name of removed) this.#noteRemoval(name, after, generation);
     if (!this.hasWork && this.removals.size === 0) this.answers.carryOver(versionOf(before), versionOf(after));
+  }
+
+  /** Sends all resources, to a client under a wildcard that holds nothing and asked for no name. */
+  startLoad(resources: ResourceMap): void {
+    this.load = resources.size > 0 ? { resources } : undefined;
+  }
+
+  /** The next resources of the load, from now on taken to be held; about so many bytes at most. */
+  takeRun({ resources, runs }: Load, maxBytes: number): Run | undefined {
+    const [next, ...left] = runs ?? runsOf(resources, maxBytes);
+    this.load = left.length > 0 ? { resources, runs: left } : undefined;
+    if (next) this.held.add(next.byName);
+    return next;
+  }
+
+  /** What is left of a load is due name by name. */
+  endLoad(): void {
+    if (this.load === undefined) return;
+    const { resources, runs } = this.load;
+    const names = runs === undefined ? resources.keys() : runs.flatMap((run) => run.names);
+    for (const name of names) this.pending.add(name);
+    this.load = undefined;
+  }
+
+  /** Something was sent. A client that holds all there is, and nothing else, shares that with others. */
+  settle(resources: ResourceMap): void {
+    if (this.hasWork || this.removals.size > 0 || this.held.size !== resources.size) return;
+    this.held.isExactly(resources);
   }
 
   #compare(name: string, resources: ResourceMap): void {

@@ -1,16 +1,20 @@
-// Whose turn it is: streams with something to send take turns of one response, and requests are read in between.
+// Whose turn it is: requests are taken in first, and streams with something to send take turns of one response.
 
 /** One stream. A turn writes at most one response and returns its size in bytes, 0 when there was none to write. */
 export interface TurnTaker {
   takeTurn(): number;
 }
 
+/** A round goes on for at most so long, so that many turns together hold nobody up. */
+const ROUND_MILLIS = 10;
+
 /**
- * The first in line is served first; who wants more lines up again behind the others. The event loop reads sockets
- * between two rounds, so requests are never kept waiting by pushes, and each round serves pushes whatever is read.
+ * The first in line is served first; who wants more lines up again behind the others. Each round takes requests in, then
+ * serves pushes, at least one of each; the event loop reads sockets between two rounds.
  */
 export class Turns {
   readonly #line = new Set<TurnTaker>();
+  readonly #requests = new Set<() => void>();
   #isScheduled = false;
 
   /** A round ends when it has written this much, or has served so many. */
@@ -22,24 +26,41 @@ export class Turns {
   /** Lines up, unless it stands in line already. */
   enter(taker: TurnTaker): void {
     this.#line.add(taker);
-    if (this.#isScheduled) return;
-    this.#isScheduled = true;
-    setImmediate(() => this.#round());
+    this.#schedule();
+  }
+
+  /** Lines a request up; `take` must not throw. */
+  request(take: () => void): void {
+    this.#requests.add(take);
+    this.#schedule();
   }
 
   leave(taker: TurnTaker): void {
     this.#line.delete(taker);
   }
 
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => this.#round());
+  }
+
   #round(): void {
+    const end = performance.now() + ROUND_MILLIS;
+    for (const take of this.#requests) {
+      this.#requests.delete(take);
+      take();
+      if (performance.now() >= end) break;
+    }
     let bytes = 0;
     let turns = Math.min(this.#line.size, this.turnsPerRound);
     for (const taker of this.#line) {
       if (turns-- === 0 || bytes >= this.bytesPerRound) break;
       this.#line.delete(taker);
       bytes += taker.takeTurn();
+      if (performance.now() >= end) break;
     }
-    this.#isScheduled = this.#line.size > 0;
-    if (this.#isScheduled) setImmediate(() => this.#round());
+    this.#isScheduled = false;
+    if (this.#line.size > 0 || this.#requests.size > 0) this.#schedule();
   }
 }

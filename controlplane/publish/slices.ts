@@ -1,0 +1,29 @@
+// Long work of several tasks in short stretches, between which everybody else on the event loop gets a turn.
+
+export class Slices {
+  #end = 0;
+  readonly #waiting: (() => void)[] = [];
+
+  /** All tasks together hold the event loop for about so long at a time. */
+  constructor(readonly millis: number) {}
+
+  /** Whether the stretch is used up, so that whoever has more to do must wait for a turn(). */
+  isOver(): boolean {
+    return performance.now() >= this.#end;
+  }
+
+  /** Resolves at once within a stretch, else when the caller's turn has come: one task each time around the loop. */
+  async turn(): Promise<void> {
+    if (!this.isOver()) return;
+    await new Promise<void>((resolve) => {
+      this.#waiting.push(resolve);
+      if (this.#waiting.length === 1) setImmediate(() => this.#next());
+    });
+  }
+
+  #next(): void {
+    this.#end = performance.now() + this.millis;
+    this.#waiting.shift()?.();
+    if (this.#waiting.length > 0) setImmediate(() => this.#next());
+  }
+}

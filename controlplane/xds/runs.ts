@@ -1,0 +1,77 @@
+// Long runs of resources, kept for as long as several streams are likely to want the same one: proxies of one view that
+// connect together are all sent the same thousands of resources.
+import type { ResourceMap } from "./difference.js";
+import type { XdsResource } from "./snapshot.js";
+
+/** Resources in the order in which they are sent. Never changed. */
+export interface Run {
+  readonly resources: readonly XdsResource[];
+  readonly names: readonly string[];
+  readonly byName: ResourceMap;
+}
+
+/** Shorter runs are made faster than found. */
+const LEAST_IN_RUN = 64;
+
+/** The runs that were asked for last, up to so many bytes of resources together. */
+export class Runs {
+  /** The last used come last. */
+  #runs: Run[] = [];
+  #bytes = 0;
+
+  constructor(readonly maxBytes: number) {}
+
+  /** The run of these resources, in this order, which all who ask for it share; undefined for a short one. */
+  of(resources: readonly XdsResource[]): Run | undefined {
+    if (resources.length < LEAST_IN_RUN) return undefined;
+    const index = this.#runs.findIndex((run) => isSame(run.resources, resources));
+    const [known] = index < 0 ? [] : this.#runs.splice(index, 1);
+    const run = known ?? createRun(resources);
+    this.#runs.push(run);
+    if (known === undefined) this.#bytes += sizeOf(run.resources);
+    while (this.#bytes > this.maxBytes) this.#bytes -= sizeOf(this.#runs.shift()?.resources ?? []);
+    return run;
+  }
+}
+
+/** The runs of all streams. */
+export const sharedRuns = new Runs(32 * 1024 * 1024);
+
+const loads = new WeakMap<ResourceMap, Map<number, readonly Run[]>>();
+
+/** All resources of a map, in runs of about so many bytes; worked out once a map. */
+export function runsOf(resources: ResourceMap, maxBytes: number): readonly Run[] {
+  const bySize = loads.get(resources) ?? new Map<number, readonly Run[]>();
+  loads.set(resources, bySize);
+  const known = bySize.get(maxBytes);
+  if (known !== undefined) return known;
+  const runs: XdsResource[][] = [];
+  let bytes = maxBytes;
+  for (const resource of resources.values()) {
+    if (bytes >= maxBytes) {
+      runs.push([]);
+      bytes = 0;
+    }
+    runs.at(-1)?.push(resource);
+    bytes += resource.any.length;
+  }
+  const made = runs.map(createRun);
+  bySize.set(maxBytes, made);
+  return made;
+}
+
+function createRun(resources: readonly XdsResource[]): Run {
+  return {
+    resources,
+    names: resources.map(({ name }) => name),
+    byName: new Map(resources.map((resource) => [resource.name, resource])),
+  };
+}
+
+function sizeOf(resources: readonly XdsResource[]): number {
+  return resources.reduce((sum, { any }) => sum + any.length, 0);
+}
+
+function isSame(a: readonly XdsResource[], b: readonly XdsResource[]): boolean {
+  return a === b || (a.length === b.length && a.every((resource, index) => resource === b[index]));
+}

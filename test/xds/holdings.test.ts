@@ -1,0 +1,58 @@
+// What a client holds, whether it shares that with others or not, reads as one plain map would.
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { Holdings } from "../../controlplane/xds/holdings.js";
+import { CLUSTER } from "../../controlplane/xds/order.js";
+import { Runs, runsOf } from "../../controlplane/xds/runs.js";
+import { resource } from "./support/resources.js";
+
+const names = fc.uniqueArray(fc.constantFrom(..."abcdefgh"), { maxLength: 5 });
+const version = fc.constantFrom("1", "2");
+const step = fc.oneof(
+  fc.record({ act: fc.constant("set" as const), names, version }),
+  fc.record({ act: fc.constant("delete" as const), names, version }),
+  fc.record({ act: fc.constant("add" as const), names, version }),
+  fc.record({ act: fc.constant("isExactly" as const), names, version }),
+);
+
+test("holdings read as a map in which every step was made one by one", () => {
+  const property = fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+    const holdings = new Holdings();
+    const model = new Map<string, string>();
+    for (const { act, names: chosen, version: of } of steps) {
+      const meant = act === "add" ? chosen.filter((name) => !model.has(name)) : chosen;
+      const map = new Map(meant.map((name) => [name, resource(CLUSTER, name, of)]));
+      if (act === "isExactly") model.clear();
+      for (const name of meant) {
+        if (act === "delete") model.delete(name);
+        else model.set(name, of);
+      }
+      if (act === "add") holdings.add(map);
+      else if (act === "isExactly") holdings.isExactly(map);
+      else if (act === "delete") for (const name of meant) holdings.delete(name);
+      else for (const [name, each] of map) holdings.set(name, each);
+    }
+    expect(holdings.size).toBe(model.size);
+    expect([...holdings.keys()].sort()).toEqual([...model.keys()].sort());
+    for (const name of "abcdefgh") expect(holdings.get(name)?.version).toBe(model.get(name));
+  });
+  fc.assert(property, { seed: 6, numRuns: 500 });
+});
+
+test("a map's runs have each of its resources once, in order, and are the same whoever asks", () => {
+  const resources = new Map(
+    Array.from({ length: 100 }, (_, index) => [`c${index}`, resource(CLUSTER, `c${index}`, "1")]),
+  );
+  const bytes = [...resources.values()].reduce((sum, { any }) => sum + any.length, 0);
+  const runs = runsOf(resources, bytes / 4);
+  expect(runs.length).toBeGreaterThan(2);
+  expect(runs.flatMap((run) => run.names)).toEqual([...resources.keys()]);
+  expect(runsOf(resources, bytes / 4)).toBe(runs);
+});
+
+test("equal long runs are one object, and short ones are not kept", () => {
+  const runs = new Runs(1_000_000);
+  const long = Array.from({ length: 64 }, (_, index) => resource(CLUSTER, `c${index}`, "1"));
+  expect(runs.of([...long])).toBe(runs.of([...long]));
+  expect(runs.of(long.slice(1))).toBeUndefined();
+});
