@@ -20,6 +20,7 @@ if (!process.argv.includes("--get")) {
     "test/deploy",
     "test/admission",
     "test/injection",
+    "test/identity/token-review",
     ...process.argv.slice(2),
   ];
   const tests = spawn(process.execPath, args, { cwd: root, stdio: "inherit" });

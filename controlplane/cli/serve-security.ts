@@ -2,6 +2,8 @@
 import { resolve } from "node:path";
 import { type AdsSecurity, createAdsSecurity } from "../identity/ads-security.js";
 import { isTrustDomain } from "../identity/spiffe.js";
+import { createTokenReview } from "../identity/token-review.js";
+import type { KubeClient } from "../kube/client.js";
 import { isLoopback } from "../xds/address.js";
 import type { CommandOption, OptionValues } from "./command.js";
 import { type Read, readHostPort } from "./flag-values.js";
@@ -11,6 +13,10 @@ export const SECURITY_OPTIONS: readonly CommandOption[] = [
   { flags: "--ads-key <file>", summary: "its private key (PEM, followed)" },
   { flags: "--ads-client-ca <file>", summary: "know proxies by certificates of this authority (PEM, followed)" },
   { flags: "--ads-tokens <file>", summary: "know proxies by tokens (JWT) of the public keys in this JWKS (followed)" },
+  {
+    flags: "--ads-token-review",
+    summary: "know proxies by tokens of their pods, asked about at the cluster of --kube",
+  },
   { flags: "--ads-token-audience <name>", summary: "whom tokens must be meant for", default: "headgate" },
   { flags: "--trust-domain <name>", summary: "the trust domain of SPIFFE identities", default: "cluster.local" },
   {
@@ -31,6 +37,7 @@ export async function readServeSecurity(
   options: OptionValues,
   cwd: string,
   onNotice: (notice: string) => void,
+  client?: KubeClient,
 ): Promise<Read<ServeSecurity>> {
   const file = (name: string) => (typeof options[name] === "string" ? resolve(cwd, options[name]) : undefined);
   const [certificate, key, clientCa, keys] = ["adsCert", "adsKey", "adsClientCa", "adsTokens"].map(file);
@@ -39,6 +46,8 @@ export async function readServeSecurity(
     const read = readHostPort("", address);
     return "error" in read || !isLoopback(read.value.host);
   };
+  const isReview = options.adsTokenReview === true;
+  const audience = String(options.adsTokenAudience);
   const allowRemoteAdmin = options.adminRemote === true;
   const fault = faultOf();
   if (fault) return { error: fault };
@@ -50,8 +59,10 @@ export async function readServeSecurity(
     if (isRemote(ads) && certificate === undefined) {
       return `--ads ${ads} can be reached from other machines: give --ads-cert and --ads-key`;
     }
-    if (isRemote(ads) && clientCa === undefined && keys === undefined) {
-      return `--ads ${ads} would give every namespace's secrets to anybody: give --ads-client-ca or --ads-tokens`;
+    if (isReview && client === undefined) return "--ads-token-review needs --kube";
+    if (isReview && keys !== undefined) return "--ads-token-review and --ads-tokens exclude each other";
+    if (isRemote(ads) && clientCa === undefined && keys === undefined && !isReview) {
+      return `--ads ${ads} would give every namespace's secrets to anybody: give --ads-client-ca or --ads-tokens, or on a cluster --ads-token-review`;
     }
     if (isRemote(admin) && !allowRemoteAdmin) {
       return `--admin ${admin} can be reached from other machines, and the admin asks nobody who they are: give --admin-remote if that is meant`;
@@ -65,7 +76,8 @@ export async function readServeSecurity(
     ...(certificate !== undefined && key !== undefined
       ? { tls: { certificate, key, ...(clientCa === undefined ? {} : { clientCa }) } }
       : {}),
-    ...(keys === undefined ? {} : { tokens: { keys, audience: String(options.adsTokenAudience) } }),
+    ...(keys === undefined ? {} : { tokens: { keys, audience } }),
+    ...(isReview && client ? { tokenReview: createTokenReview({ client, audience }) } : {}),
   });
   if ("error" in security) return security;
   const warnings = isRemote(admin) ? [`the admin at ${admin} tells everybody who can reach it about the mesh`] : [];

@@ -82,7 +82,7 @@ export const serveCommand: CommandDefinition = {
       log(admission.error);
       return exitCode.usage;
     }
-    const security = await readServeSecurity(options, io.cwd, log);
+    const security = await readServeSecurity(options, io.cwd, log, kubernetes.value?.client);
     if ("error" in security) {
       log(security.error);
       return exitCode.usage;

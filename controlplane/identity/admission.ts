@@ -4,6 +4,7 @@ import { type Metadata, status } from "@grpc/grpc-js";
 import { type Proxy, parseNode } from "../proxy/proxy.js";
 import type { OnConnect } from "../xds/connect.js";
 import { authenticate, type Presented, type Refusal, type Ways } from "./authenticate.js";
+import { asPod } from "./proven-pod.js";
 
 export interface Refused {
   /** Address and port. */
@@ -36,7 +37,11 @@ export function createCallAdmission(ways: Ways, proxies: () => ReadonlyMap<strin
     if (!ways.certificates && !ways.tokens) return undefined;
     const proxy = proxies().get(nodeId);
     if (!proxy) return { code: status.UNAVAILABLE, details: "this node is not connected to ADS" };
-    const refusal = await authenticate(presented(call.getAuthContext().sslPeerCertificate, call.metadata), proxy, ways);
+    const { refusal } = await authenticate(
+      presented(call.getAuthContext().sslPeerCertificate, call.metadata),
+      proxy,
+      ways,
+    );
     return refusal && { code: status[refusal.code], details: refusal.message };
   };
 }
@@ -50,10 +55,11 @@ export function createAdmission({ ways, onAdmitted, onRefused }: AdmissionOption
     };
     const parsed = parseNode(node, peer.protocol);
     if ("error" in parsed) return refuse("INVALID_ARGUMENT", parsed.error);
-    const refusal = await authenticate(presented(peer.certificate, metadata), parsed.proxy, ways);
-    if (refusal) return refuse(refusal.code, refusal.message);
-    await onAdmitted(parsed.proxy);
-    return { key: parsed.proxy.id };
+    const known = await authenticate(presented(peer.certificate, metadata), parsed.proxy, ways);
+    if (known.refusal) return refuse(known.refusal.code, known.refusal.message);
+    const proxy = known.pod ? asPod(parsed.proxy, known.pod) : parsed.proxy;
+    await onAdmitted(proxy);
+    return { key: proxy.id };
   };
 }
 

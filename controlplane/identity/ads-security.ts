@@ -11,6 +11,8 @@ export interface AdsSecurityOptions {
   readonly tls?: TlsFiles;
   /** The path of a JSON Web Key Set, and what tokens must be meant for. */
   readonly tokens?: { readonly keys: string; readonly audience: string };
+  /** Knows tokens in place of the key set. */
+  readonly tokenReview?: TokenVerifier;
   /** A file was read again, or cannot be; nothing secret. */
   readonly onNotice?: (notice: string) => void;
   /** See FollowOptions. */
@@ -28,9 +30,9 @@ export interface AdsSecurity {
 
 /** Gives an error when a file cannot be used. Later such files are told of, and the last good ones stay in force. */
 export async function createAdsSecurity(options: AdsSecurityOptions): Promise<Read<AdsSecurity>> {
-  const { trustDomain, onNotice = () => {}, pollMs = 1_000 } = options;
+  const { trustDomain, tokenReview, onNotice = () => {}, pollMs = 1_000 } = options;
   let listener: (tls: AdsTls) => void = () => {};
-  const tls = options.tls && (await followTls(options.tls, options.tokens !== undefined));
+  const tls = options.tls && (await followTls(options.tls, (options.tokens ?? tokenReview) !== undefined));
   if (tls && "error" in tls) return tls;
   const tokens = options.tokens && (await followKeys(options.tokens));
   if (tokens && "error" in tokens) {
@@ -71,6 +73,7 @@ export async function createAdsSecurity(options: AdsSecurityOptions): Promise<Re
       ways: {
         trustDomain,
         certificates: options.tls?.clientCa !== undefined,
+        ...(tokenReview ? { tokens: () => tokenReview } : {}),
         ...(tokens ? { tokens: () => tokens.value.current } : {}),
       },
       get tls() {

@@ -1,5 +1,7 @@
 // Decides whether a client may be the proxy that it says it is.
+import type { Proxy } from "../proxy/proxy.js";
 import { identityOfCertificate } from "./certificate.js";
+import { type ProvenPod, podFault } from "./proven-pod.js";
 import type { Identity } from "./spiffe.js";
 import type { TokenVerifier } from "./token.js";
 
@@ -28,24 +30,33 @@ export interface Refusal {
   readonly message: string;
 }
 
-/**
- * Undefined when the client may be the claimed one. One proof suffices; of several that are shown, each must hold.
- */
-export async function authenticate(presented: Presented, claimed: Identity, ways: Ways): Promise<Refusal | undefined> {
+/** What a client claims to be. */
+export type Claimed = Pick<Proxy, "namespace" | "serviceAccount" | "name" | "addresses">;
+
+/** The pod that the client is, where its proof says so. */
+export type Authenticated = { readonly refusal: Refusal } | { readonly refusal?: never; readonly pod?: ProvenPod };
+
+/** Whether the client may be the claimed one. One proof suffices; of several that are shown, each must hold. */
+export async function authenticate(presented: Presented, claimed: Claimed, ways: Ways): Promise<Authenticated> {
   const proofs = await readProofs(presented, ways);
-  if (proofs.length === 0) return ways.certificates || ways.tokens ? unauthenticated(missing(ways)) : undefined;
+  if (proofs.length === 0) return ways.certificates || ways.tokens ? unauthenticated(missing(ways)) : {};
   for (const proof of proofs) {
     if ("error" in proof) return unauthenticated(proof.error);
     const { namespace, serviceAccount } = proof.identity;
     if (namespace !== claimed.namespace || serviceAccount !== claimed.serviceAccount) {
       const message = `the node says ${words(claimed)}, but ${proof.by} is that of ${words(proof.identity)}`;
-      return { code: "PERMISSION_DENIED", message };
+      return { refusal: { code: "PERMISSION_DENIED", message } };
     }
+    const fault = proof.pod && podFault(proof.pod, claimed);
+    if (fault !== undefined) return { refusal: { code: "PERMISSION_DENIED", message: fault } };
   }
-  return undefined;
+  const pod = proofs.map((proof) => ("pod" in proof ? proof.pod : undefined)).find((each) => each !== undefined);
+  return pod ? { pod } : {};
 }
 
-type Proof = { readonly identity: Identity; readonly by: string } | { readonly error: string };
+type Proof =
+  | { readonly identity: Identity; readonly by: string; readonly pod?: ProvenPod }
+  | { readonly error: string };
 
 async function readProofs({ certificate, authorization }: Presented, ways: Ways): Promise<Proof[]> {
   const proofs: Proof[] = [];
@@ -70,8 +81,8 @@ function missing({ certificates, tokens }: Ways): string {
   return certificates ? "show a client certificate of this trust domain" : "show a bearer token";
 }
 
-function unauthenticated(message: string): Refusal {
-  return { code: "UNAUTHENTICATED", message };
+function unauthenticated(message: string): Authenticated {
+  return { refusal: { code: "UNAUTHENTICATED", message } };
 }
 
 function words({ namespace, serviceAccount }: Identity): string {

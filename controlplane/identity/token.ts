@@ -1,12 +1,16 @@
 // A bearer token (a JWT) -> the identity that it carries, by public keys alone.
 import { createLocalJWKSet, errors, type JSONWebKeySet, type JWTVerifyGetKey, jwtVerify } from "jose";
+import type { ProvenPod } from "./proven-pod.js";
 import { type Identity, identityOf, parseSpiffeId } from "./spiffe.js";
 
-export type TokenVerifier = (token: string) => Promise<{ readonly identity: Identity } | { readonly error: string }>;
+/** The pod is known where the verifier asks the cluster. */
+export type TokenVerifier = (
+  token: string,
+) => Promise<{ readonly identity: Identity; readonly pod?: ProvenPod } | { readonly error: string }>;
 
 /** Public-key signatures only: with a shared secret, whoever can check a token could make one. */
 const ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"];
-const MAX_TOKEN_LENGTH = 8_192;
+export const MAX_TOKEN_LENGTH = 8_192;
 const CLOCK_TOLERANCE_SECONDS = 30;
 const KUBERNETES_SUBJECT = /^system:serviceaccount:([^:]+):([^:]+)$/;
 
