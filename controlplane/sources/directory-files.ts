@@ -33,6 +33,8 @@ export interface DirectoryFilesOptions {
 
 export class DirectoryFiles {
   private readonly files = new Map<string, WatchedFile>();
+  /** Undefined when a file came or went. */
+  private sorted: readonly FileContents[] | undefined;
   private rootFault: Violation | undefined;
   private unreadable: ReadonlyMap<string, Violation> = new Map();
   private nextLookMs: number | undefined;
@@ -41,7 +43,8 @@ export class DirectoryFiles {
 
   /** In the order of the paths. */
   get contents(): readonly FileContents[] {
-    return [...this.files].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, file]) => file.contents);
+    this.sorted ??= [...this.files].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, file]) => file.contents);
+    return this.sorted;
   }
 
   /** The faults of directories. */
@@ -128,7 +131,9 @@ export class DirectoryFiles {
   }
 
   private examineMissing(path: string, file: WatchedFile | undefined): void {
-    if (file !== undefined && this.settled(file, undefined)) this.files.delete(path);
+    if (file === undefined || !this.settled(file, undefined)) return;
+    this.files.delete(path);
+    this.sorted = undefined;
   }
 
   /** Whether a file has been as it is for long enough; if not, it is looked at again when it will have been. */
@@ -146,6 +151,7 @@ export class DirectoryFiles {
     if (file === undefined) {
       file = { contents: new FileContents(), stamp: undefined, endsWithNewline: false, doubt: undefined };
       this.files.set(path, file);
+      this.sorted = undefined;
     }
     return file;
   }

@@ -33,16 +33,18 @@ interface Entry {
 /** Takes in one reading of the file after another. */
 export class FileContents {
   private entries: readonly Entry[] = [];
+  private served: readonly FileObject[] | undefined;
   private faults: readonly Violation[] = [];
 
   /** Its objects in the order of the file; those that only live on from an earlier reading come last. */
   get objects(): readonly FileObject[] {
-    return this.entries.map(({ key, resource, place, violations }) => ({
+    this.served ??= this.entries.map(({ key, resource, place, violations }) => ({
       key,
       ...(resource === undefined ? {} : { resource }),
       place: () => locate(place, ["metadata", "name"]),
       violations,
     }));
+    return this.served;
   }
 
   /** The faults of the file itself and of documents that cannot be told apart. */
@@ -83,6 +85,7 @@ export class FileContents {
       ...kept.filter(({ resource }) => resource !== undefined).map((entry) => ({ ...entry, violations: [] })),
     );
     this.entries = entries;
+    this.served = undefined;
     this.faults = deepFreeze(faults);
   }
 

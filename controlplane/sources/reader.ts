@@ -18,6 +18,10 @@ export interface Reader {
 const READING_TIMEOUT = 30_000;
 /** The parser makes much that soon is garbage: with the usual young generation a third of the time goes into that. */
 const MEMORY = { maxOldGenerationSizeMb: 1_024, maxYoungGenerationSizeMb: 64 };
+/** A thread that has read so many files is replaced once it rests, for it gives no memory back of itself. */
+const MOST_READ = 1_000;
+/** Milliseconds. */
+const REST = 200;
 /** Milliseconds for which pieces are taken in before others get a turn. */
 const SLICE = 10;
 const COMPILED_THREAD = new URL("./reader-thread.js", import.meta.url);
@@ -46,6 +50,8 @@ const LOCAL_READER: Reader = {
 class ThreadReader implements Reader {
   private worker: Worker | undefined;
   private last: Promise<unknown> = Promise.resolve();
+  private filesRead = 0;
+  private resting: NodeJS.Timeout | undefined;
   private closed = false;
 
   constructor(
@@ -56,15 +62,30 @@ class ThreadReader implements Reader {
   }
 
   read(request: ReadingRequest): Promise<FileOutcome> {
+    clearTimeout(this.resting);
     const reading = this.last.then(() => this.readNow(request));
     this.last = reading;
+    void reading.then(() => {
+      if (this.last === reading) this.rest();
+    });
     return reading;
   }
 
   async close(): Promise<void> {
     this.closed = true;
+    clearTimeout(this.resting);
     await this.worker?.terminate();
     await this.last;
+  }
+
+  private rest(): void {
+    if (this.closed || this.filesRead < MOST_READ) return;
+    this.resting = setTimeout(() => {
+      void this.worker?.terminate();
+      this.worker = this.start();
+      this.filesRead = 0;
+    }, REST);
+    this.resting.unref();
   }
 
   private start(): Worker {
@@ -83,6 +104,7 @@ class ThreadReader implements Reader {
     if (this.closed) return refusal(request.path);
     this.worker ??= this.start();
     const worker = this.worker;
+    this.filesRead++;
     return new Promise((resolve) => {
       const finish = (outcome: FileOutcome) => {
         clearTimeout(timer);
