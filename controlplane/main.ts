@@ -255,5 +255,5 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
 /** Whether an extension runs the version of a filter that was chosen by a rollout. */
 function runs(filter: string): (extension: Extension) => boolean {
   return ({ spec: { wasm } }) =>
-    wasm.source.type === "registry" && wasm.source.filter === filter && wasm.source.version === undefined;
+    wasm?.source.type === "registry" && wasm.source.filter === filter && wasm.source.version === undefined;
 }

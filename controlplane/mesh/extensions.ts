@@ -1,11 +1,18 @@
 // Extensions of the filter chain, WasmPlugins and TrafficExtensions alike: their order, and the proxies they are for.
 import type { TrafficExtension } from "../resources/traffic-extension.js";
-import type { Phase, WasmPlugin } from "../resources/wasm-plugin.js";
+import type { Phase, WasmFilter, WasmPlugin } from "../resources/wasm-plugin.js";
 import type { Mesh } from "./mesh.js";
 import type { Viewer } from "./scope.js";
 import { selects } from "./workloads.js";
 
 export type Extension = WasmPlugin | TrafficExtension;
+
+/** One that runs a module. */
+export type WasmExtension = Extension & { readonly spec: { readonly wasm: WasmFilter } };
+
+export function runsModule(extension: Extension): extension is WasmExtension {
+  return extension.spec.wasm !== undefined;
+}
 
 const PHASES: readonly Phase[] = ["AUTHN", "AUTHZ", "STATS", "UNSPECIFIED"];
 

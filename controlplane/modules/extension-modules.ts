@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Extension } from "../mesh/extensions.js";
+import { runsModule, type WasmExtension } from "../mesh/extensions.js";
 import type { Mesh } from "../mesh/mesh.js";
 import type { Proxy } from "../proxy/proxy.js";
 import { checkModule } from "../registry/check.js";
@@ -26,7 +26,7 @@ export interface ExtensionModulesOptions extends ModuleWays {
   /** What moduleFor gives has changed. */
   readonly onChange: () => void;
   /** An extension got its module, or has a fault, each time that this changes. */
-  readonly onOutcome?: (extension: Extension, fault: ModuleFault | undefined) => void;
+  readonly onOutcome?: (extension: WasmExtension, fault: ModuleFault | undefined) => void;
   /** A fault of ours, or of the disk. */
   readonly onFault: (error: unknown) => void;
   /** See CheckRequest. */
@@ -39,10 +39,10 @@ const LONGEST_RETRY = 60_000;
 const FILE_PERIOD = 1_000;
 
 interface Entry {
-  readonly wanted: Extension;
+  readonly wanted: WasmExtension;
   readonly secret: Secret | undefined;
   /** What serves; its module is the chosen version's where there is none here. */
-  ready?: { readonly extension: Extension; readonly key: string; readonly wasm?: Uint8Array };
+  ready?: { readonly extension: WasmExtension; readonly key: string; readonly wasm?: Uint8Array };
   fault?: ModuleFault;
   /** Ends what is under way for `wanted`. */
   readonly stop: AbortController;
@@ -66,7 +66,7 @@ export class ExtensionModules {
    * so that proxies that come after a restart are not told that it is gone.
    */
   async update(mesh: Pick<Mesh, "extensions" | "secrets">): Promise<void> {
-    const wanted = new Map(mesh.extensions.map((extension) => [resourceKey(extension), extension]));
+    const wanted = new Map(mesh.extensions.filter(runsModule).map((extension) => [resourceKey(extension), extension]));
     for (const [key, entry] of this.#entries) {
       if (wanted.has(key)) continue;
       entry.stop.abort();
@@ -88,7 +88,7 @@ export class ExtensionModules {
   }
 
   /** What the proxy is to run for an extension. */
-  moduleFor(extension: Extension, proxy: Proxy): LoadedExtension | undefined {
+  moduleFor(extension: WasmExtension, proxy: Proxy): LoadedExtension | undefined {
     const { ready } = this.#entries.get(resourceKey(extension)) ?? {};
     if (!ready) return undefined;
     const { source } = ready.extension.spec.wasm;
@@ -213,7 +213,7 @@ export class ExtensionModules {
     return wasm;
   }
 
-  async #check({ spec }: Extension, wasm: Uint8Array): Promise<ModuleFault | undefined> {
+  async #check({ spec }: WasmExtension, wasm: Uint8Array): Promise<ModuleFault | undefined> {
     const { configuration, pluginName } = spec.wasm;
     const key = JSON.stringify([createHash("sha256").update(wasm).digest("hex"), configuration, pluginName]);
     if (this.#checked.has(key)) return this.#checked.get(key);
@@ -232,7 +232,7 @@ export class ExtensionModules {
     return fault;
   }
 
-  #unchosen({ spec }: Extension): ModuleFault | undefined {
+  #unchosen({ spec }: WasmExtension): ModuleFault | undefined {
     const { source } = spec.wasm;
     if (source.type !== "registry" || source.version !== undefined) return undefined;
     const { chosen } = this.#options;

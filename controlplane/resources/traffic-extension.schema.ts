@@ -1,5 +1,5 @@
 // The schema of a TrafficExtension's spec.
-import { type Raw, refused, struct, word, works } from "./schema.js";
+import { type Raw, struct, text, word, works } from "./schema.js";
 import { placementFields, wasmFields } from "./wasm-plugin.schema.js";
 
 /** Istio's documentation writes the phases without the prefix that they have in its proto. */
@@ -14,13 +14,10 @@ const phase = word(
   "STATS",
 );
 
-export const trafficExtensionSchema = struct(
-  {
-    ...placementFields,
-    phase: works("core", phase),
-    wasm: works("core", struct(wasmFields, ["url"])),
-    lua: refused("rare"),
-  },
-  ["wasm"],
-);
+export const trafficExtensionSchema = struct({
+  ...placementFields,
+  phase: works("core", phase),
+  wasm: works("core", struct(wasmFields, ["url"])),
+  lua: works("core", struct({ inlineCode: works("core", text("notEmpty")) }, ["inlineCode"])),
+});
 export type RawTrafficExtension = Raw<typeof trafficExtensionSchema>;

@@ -5,16 +5,17 @@ import { type Any, StringValueSchema } from "@bufbuild/protobuf/wkt";
 import { TypedExtensionConfigSchema } from "../gen/envoy/config/core/v3/extension_pb.js";
 import { HTTPFaultSchema } from "../gen/envoy/extensions/filters/http/fault/v3/fault_pb.js";
 import { HeaderMutationSchema } from "../gen/envoy/extensions/filters/http/header_mutation/v3/header_mutation_pb.js";
+import { LuaSchema } from "../gen/envoy/extensions/filters/http/lua/v3/lua_pb.js";
 import { WasmSchema } from "../gen/envoy/extensions/filters/http/wasm/v3/wasm_pb.js";
 import { FailurePolicy } from "../gen/envoy/extensions/wasm/v3/wasm_pb.js";
-import type { Extension } from "../mesh/extensions.js";
+import { type Extension, runsModule, type WasmExtension } from "../mesh/extensions.js";
 import type { WasmFilter } from "../resources/wasm-plugin.js";
 import { type EnvoyResource, encodeResource, pack } from "./resource.js";
 import { millionths } from "./values.js";
 
 /** An extension with its module; while a changed one's module is not there, the one that was before it. */
 export interface LoadedExtension {
-  readonly extension: Extension;
+  readonly extension: WasmExtension;
   readonly wasm: Uint8Array;
 }
 
@@ -29,20 +30,29 @@ export function extensionName({ kind, meta }: Extension): string {
   return `extensions.istio.io/${kind.toLowerCase()}/${meta.namespace}.${meta.name}`;
 }
 
-/** What stands in an extension's place while it has no module: it answers 503, or does nothing. */
+/**
+ * What stands in an extension's place while it has no module, or none that Envoy takes: it answers 503, or does nothing,
+ * as for scripts, which Istio lets fail in no other way.
+ */
 export function standIn({ spec }: Extension): Any {
-  if (spec.wasm.failStrategy === "FAIL_OPEN") {
+  if (!spec.wasm || spec.wasm.failStrategy === "FAIL_OPEN") {
     return pack(HeaderMutationSchema, create(HeaderMutationSchema, { mutations: {} }));
   }
   const abort = { errorType: { case: "httpStatus" as const, value: 503 }, percentage: millionths(100) };
   return pack(HTTPFaultSchema, create(HTTPFaultSchema, { abort }));
 }
 
-/** By module, then by extension: encoded once, whoever gets it. */
+/** Encoded once, whoever gets it; for a module, by that first. */
+const scripts = new WeakMap<Extension, EnvoyResource>();
 const encoded = new WeakMap<Uint8Array, WeakMap<Extension, EnvoyResource>>();
 
-/** The extension's resource; without a module, its stand-in. */
+/** The extension's resource; without a module that it needs, its stand-in. */
 export function extensionConfig(extension: Extension, loaded: LoadedExtension | undefined): EnvoyResource {
+  if (!runsModule(extension)) {
+    const known = scripts.get(extension) ?? encode(extension, script(extension.spec.lua ?? ""));
+    scripts.set(extension, known);
+    return known;
+  }
   if (!loaded) return encode(extension, standIn(extension));
   const ofModule = encoded.get(loaded.wasm) ?? new WeakMap<Extension, EnvoyResource>();
   encoded.set(loaded.wasm, ofModule);
@@ -55,6 +65,11 @@ function encode(extension: Extension, typedConfig: Any): EnvoyResource {
   const name = extensionName(extension);
   const named = create(TypedExtensionConfigSchema, { name, typedConfig });
   return encodeResource(TypedExtensionConfigSchema, name, named);
+}
+
+function script(text: string): Any {
+  const defaultSourceCode = { specifier: { case: "inlineString" as const, value: text } };
+  return pack(LuaSchema, create(LuaSchema, { defaultSourceCode }));
 }
 
 /** Each extension has VMs of its own, so that none falls with another. */

@@ -2,12 +2,13 @@
 import { create } from "@bufbuild/protobuf";
 import { HTTPFaultSchema } from "../gen/envoy/extensions/filters/http/fault/v3/fault_pb.js";
 import { HeaderMutationSchema } from "../gen/envoy/extensions/filters/http/header_mutation/v3/header_mutation_pb.js";
+import { LuaSchema } from "../gen/envoy/extensions/filters/http/lua/v3/lua_pb.js";
 import { WasmSchema } from "../gen/envoy/extensions/filters/http/wasm/v3/wasm_pb.js";
 import {
   type HttpFilter,
   HttpFilterSchema,
 } from "../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
-import { type Extension, extensionsFor } from "../mesh/extensions.js";
+import { type Extension, extensionsFor, runsModule } from "../mesh/extensions.js";
 import type { Context } from "./context.js";
 import { extensionName, standIn } from "./extension-config.js";
 import { typeUrlOf } from "./resource.js";
@@ -55,7 +56,9 @@ function extensionFilter(extension: Extension): HttpFilter {
       case: "configDiscovery",
       value: {
         configSource: adsSource(),
-        typeUrls: [WasmSchema, HeaderMutationSchema, HTTPFaultSchema].map(typeUrlOf),
+        typeUrls: [runsModule(extension) ? WasmSchema : LuaSchema, HeaderMutationSchema, HTTPFaultSchema].map(
+          typeUrlOf,
+        ),
         defaultConfig: standIn(extension),
       },
     },

@@ -1,5 +1,5 @@
 // What translation depends on besides the mesh and the proxy. Arguments, never the environment.
-import type { Extension } from "../mesh/extensions.js";
+import type { WasmExtension } from "../mesh/extensions.js";
 import type { Proxy } from "../proxy/proxy.js";
 import type { LoadedExtension } from "./extension-config.js";
 
@@ -11,7 +11,7 @@ export interface TranslateOptions {
     readonly moduleFor?: (proxy: Proxy) => Uint8Array | undefined;
   };
   /** The modules of extensions; one that has none, or all without this, has a stand-in. */
-  readonly extension?: (extension: Extension, proxy: Proxy) => LoadedExtension | undefined;
+  readonly extension?: (extension: WasmExtension, proxy: Proxy) => LoadedExtension | undefined;
   /** Where proxies log each request and connection, such as /dev/stdout; undefined means nowhere. */
   readonly accessLog?: string;
 }

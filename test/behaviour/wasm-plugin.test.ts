@@ -234,6 +234,34 @@ spec: {selector: {matchLabels: {app: client}}, url: "${server.url}", imagePullPo
 });
 
 describe("a TrafficExtension", () => {
+  it("runs a script in its place among modules, and lets requests by one that is none", async () => {
+    covers("TrafficExtension", "lua.inlineCode");
+    const { mesh, client } = await startPair();
+    const script = (code: string) => `apiVersion: extensions.istio.io/v1alpha1
+kind: TrafficExtension
+metadata: {name: s}
+spec:
+  selector: {matchLabels: {app: client}}
+  phase: AUTHN
+  priority: 1
+  lua:
+    inlineCode: |
+      ${code}
+`;
+    const adding = (name: string) =>
+      script(`function envoy_on_request(handle) handle:headers():add("x-trail", "${name}") end`);
+    const select = "selector: {matchLabels: {app: client}}";
+    await mesh.apply("plugin.yaml", plugin({ name: "after", spec: select }));
+    await mesh.apply("script.yaml", script("this is no Lua"));
+    await eventually("the module runs alone", async () => (await request(client)).trail === "after");
+    await mesh.apply("script.yaml", adding("script"));
+    await eventually("both run", async () => (await request(client)).trail === "script,after");
+    const listenerChanges = await client.stat("listener_manager.listener_modified");
+    await mesh.apply("script.yaml", adding("changed"));
+    await eventually("the changed one runs", async () => (await request(client)).trail === "changed,after");
+    expect(await client.stat("listener_manager.listener_modified")).toBe(listenerChanges);
+  });
+
   it("runs a module as a WasmPlugin does, and stands in one order with those", async () => {
     covers("TrafficExtension", "selector.matchLabels", "phase", "priority", "match[].mode", "match[].ports[].number");
     covers("TrafficExtension", "wasm.url", "wasm.sha256", "wasm.pluginConfig", "wasm.pluginName", "wasm.failStrategy");

@@ -5,7 +5,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import type { Extension } from "../../controlplane/mesh/extensions.js";
+import type { WasmExtension } from "../../controlplane/mesh/extensions.js";
 import { ExtensionModules, type ExtensionModulesOptions } from "../../controlplane/modules/extension-modules.js";
 import type { Proxy } from "../../controlplane/proxy/proxy.js";
 import { decodeObject } from "../../controlplane/resources/decode.js";
@@ -16,7 +16,7 @@ import { eventually } from "../harness/waiting.js";
 const scope = testScope();
 const PROXY = {} as Proxy;
 
-function plugin(name: string, url: string, spec: object = {}): Extension {
+function plugin(name: string, url: string, spec: object = {}): WasmExtension {
   const value = {
     apiVersion: "extensions.istio.io/v1alpha1",
     kind: "WasmPlugin",
@@ -25,7 +25,7 @@ function plugin(name: string, url: string, spec: object = {}): Extension {
   };
   const { resource, violations } = decodeObject({ value, locate: () => undefined }, "default");
   if (!resource) throw new Error(JSON.stringify(violations));
-  return resource as Extension;
+  return resource as WasmExtension;
 }
 
 function start(options: Partial<ExtensionModulesOptions> = {}) {
@@ -39,7 +39,7 @@ function start(options: Partial<ExtensionModulesOptions> = {}) {
       ...options,
     }),
   );
-  const update = (...extensions: Extension[]) => modules.update({ extensions, secrets: new Map() });
+  const update = (...extensions: WasmExtension[]) => modules.update({ extensions, secrets: new Map() });
   return { modules, outcomes, update };
 }
 
@@ -67,7 +67,7 @@ test("A file is followed: a new build is taken, a broken one is not, and extensi
   const { modules, outcomes, update } = start();
   const [a, b] = [plugin("a", `file://${path}`), plugin("b", `file://${path}`)];
   await update(a, b);
-  const bytes = (extension: Extension) => modules.moduleFor(extension, PROXY)?.wasm;
+  const bytes = (extension: WasmExtension) => modules.moduleFor(extension, PROXY)?.wasm;
   await eventually("both have it", () => bytes(a) && bytes(b));
   expect(bytes(a)).toBe(bytes(b));
   await writeFile(path, "broken");

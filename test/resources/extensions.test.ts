@@ -45,6 +45,17 @@ test("a TrafficExtension has the spec that a WasmPlugin has", () => {
   expect(spec).toMatchObject({ phase: "STATS", wasm: { pullPolicy: "IfNotPresent", configuration: "" } });
 });
 
+test("a TrafficExtension may have a script instead", () => {
+  const { spec } = validResource("extensions", "TrafficExtension", "script");
+  expect(spec).toEqual({
+    selector: {},
+    phase: "UNSPECIFIED",
+    priority: 0,
+    match: [],
+    lua: "function envoy_on_request(handle) end",
+  });
+});
+
 describe("a module's url", () => {
   test.each([
     ["file:///opt/a.wasm", { type: "file", path: "/opt/a.wasm" }],

@@ -292,7 +292,11 @@ const extensions: readonly (readonly [string, readonly string[]])[] = [
   ["WasmPlugin istio-system/w", ["spec: {url: headgate://w@1}", "spec: {url: headgate://w@1, phase: AUTHN}"]],
   [
     "TrafficExtension default/w",
-    ["spec: {phase: AUTHN, wasm: {url: headgate://w@1}}", "spec: {wasm: {url: headgate://w@1}, priority: 1}"],
+    [
+      "spec: {phase: AUTHN, wasm: {url: headgate://w@1}}",
+      "spec: {wasm: {url: headgate://w@1}, priority: 1}",
+      "spec: {lua: {inlineCode: x}}",
+    ],
   ],
 ];
 

@@ -12,6 +12,7 @@ import { RouteConfigurationSchema } from "../../controlplane/gen/envoy/config/ro
 import { CorsPolicySchema, CorsSchema } from "../../controlplane/gen/envoy/extensions/filters/http/cors/v3/cors_pb.js";
 import { HTTPFaultSchema } from "../../controlplane/gen/envoy/extensions/filters/http/fault/v3/fault_pb.js";
 import { HeaderMutationSchema } from "../../controlplane/gen/envoy/extensions/filters/http/header_mutation/v3/header_mutation_pb.js";
+import { LuaSchema } from "../../controlplane/gen/envoy/extensions/filters/http/lua/v3/lua_pb.js";
 import { RouterSchema } from "../../controlplane/gen/envoy/extensions/filters/http/router/v3/router_pb.js";
 import { WasmSchema } from "../../controlplane/gen/envoy/extensions/filters/http/wasm/v3/wasm_pb.js";
 import { OriginalDstSchema } from "../../controlplane/gen/envoy/extensions/filters/listener/original_dst/v3/original_dst_pb.js";
@@ -48,6 +49,7 @@ const registry = createRegistry(
   HttpConnectionManagerSchema,
   HttpProtocolOptionsSchema,
   ListenerSchema,
+  LuaSchema,
   OriginalDstSchema,
   PreviousHostsPredicateSchema,
   PreviousPrioritiesConfigSchema,
