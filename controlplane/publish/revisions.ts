@@ -12,7 +12,12 @@ export interface ObjectChange {
 
 /** What happened, in order; id counts from 1, at is an ISO 8601 time. */
 export type RevisionEvent = { readonly id: number; readonly at: string; readonly revision: number } & (
-  | { readonly type: "change"; readonly changed: readonly ObjectChange[]; readonly violations: number }
+  | {
+      readonly type: "change";
+      readonly changed: readonly ObjectChange[];
+      /** Absent for an older state whose violations nobody asked for in time. */
+      readonly violations: number | undefined;
+    }
   | { readonly type: "acknowledged"; readonly proxy: string }
   | { readonly type: "rejected"; readonly proxy: string; readonly typeUrl: string; readonly error: string }
 );
@@ -25,6 +30,8 @@ type NewEvent = RevisionEvent extends infer E
 
 const MAX_EVENTS = 1_000;
 const MAX_WAITERS = 256;
+/** So many states are kept whole, in case somebody asks for their violations. */
+const MAX_UNCOUNTED = 8;
 
 export class Revisions {
   /** The newest state of the sources; 0 before the first. */
@@ -32,6 +39,8 @@ export class Revisions {
   #nextId = 1;
   readonly #events: RevisionEvent[] = [];
   readonly #waiters = new Set<() => void>();
+  /** Let go of the states of the last changes, oldest first. */
+  readonly #uncounted: (() => void)[] = [];
   /** The last revision that changed something for a proxy, while it is not acknowledged yet. */
   readonly #outstanding = new Map<string, number>();
   readonly #acknowledged = new Map<string, number>();
@@ -50,14 +59,21 @@ export class Revisions {
   /** A new state was published to all proxies. */
   published(before: SourceState | undefined, state: SourceState, violations: () => number): void {
     this.#revision++;
-    // Faults between objects are only looked for when somebody wants to know.
+    // Faults between objects are only looked for when somebody wants to know, while the state is at hand.
+    let count: (() => number) | undefined = violations;
+    let known: number | undefined;
     const event = {
       type: "change" as const,
       changed: changesBetween(before, state),
-      get violations(): number {
-        return violations();
+      get violations(): number | undefined {
+        known ??= count?.();
+        return known;
       },
     };
+    this.#uncounted.push(() => {
+      count = undefined;
+    });
+    if (this.#uncounted.length > MAX_UNCOUNTED) this.#uncounted.shift()?.();
     this.#add(event);
     for (const proxy of this.#early) this.#add({ type: "acknowledged", proxy });
     this.#early.clear();

@@ -44,3 +44,20 @@ test("A proxy that goes before its revision is out is not told to have acknowled
   publish(revisions);
   expect(await eventsOf(revisions)).toEqual(["change 1", "change 2"]);
 });
+
+test("Violations are counted for the newest changes alone, so that old states are let go of, and what was counted stays", async () => {
+  const revisions = new Revisions();
+  const counted: number[] = [];
+  const publishNumbered = (number: number) =>
+    revisions.published(undefined, state, () => {
+      counted.push(number);
+      return number;
+    });
+  const violations = async () =>
+    (await revisions.eventsAfter(0, 0)).map((event) => (event.type === "change" ? event.violations : undefined));
+  publishNumbered(1);
+  expect(await violations()).toEqual([1]);
+  for (let number = 2; number <= 10; number++) publishNumbered(number);
+  expect(await violations()).toEqual([1, undefined, 3, 4, 5, 6, 7, 8, 9, 10]);
+  expect(counted).toEqual([1, 3, 4, 5, 6, 7, 8, 9, 10]);
+});
