@@ -37,8 +37,7 @@ describe.skipIf("error" in kubeBinaries)("the account of deploy/kubernetes/rbac.
     const addresses = ["--ads", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--webhook", "127.0.0.1:0"];
     const injection = ["--inject-image", "headgate", "--inject-ads", "headgate.headgate-system.svc:15012"];
     const replica = await startServe(scope, ["--kube", "--kubeconfig", kubeconfig, ...addresses, ...injection]);
-    const { violations } = await (await fetch(`http://${replica.admin}/violations`)).json();
-    expect(violations).toEqual([]);
+    expect(await (await fetch(`http://${replica.admin}/violations`)).json()).toEqual({ violations: [] });
     for (const plural of ["validatingwebhookconfigurations", "mutatingwebhookconfigurations"]) {
       await eventually(`${plural} have the authority`, async () => {
         const found = await cluster.client.get({ ...VALIDATING, plural }, { name: "headgate" });
