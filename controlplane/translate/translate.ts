@@ -1,5 +1,6 @@
 // (mesh, proxy) -> the Envoy resources that the proxy should have. Pure: equal arguments give equal bytes.
 import { ListenerSchema } from "../gen/envoy/config/listener/v3/listener_pb.js";
+import { runsModule } from "../mesh/extensions.js";
 import type { Mesh } from "../mesh/mesh.js";
 import type { MeshService } from "../mesh/service.js";
 import type { Steps } from "../policy/steps.js";
@@ -79,7 +80,9 @@ export class Translator {
 
   #extensions(context: Context): EnvoyResource[] {
     const { extension: load } = this.#options;
-    return proxyExtensions(context).map((extension) => extensionConfig(extension, load?.(extension, context.proxy)));
+    return proxyExtensions(context).map((extension) =>
+      extensionConfig(extension, runsModule(extension) ? load?.(extension, context.proxy) : undefined),
+    );
   }
 
   #view(mesh: Mesh, proxy: Proxy): View {
