@@ -40,6 +40,8 @@ export interface ControlPlaneOptions {
   readonly admin: string;
   /** The path of the traffic filter's module. */
   readonly trafficFilter: string;
+  /** The path of the module that draws faults for every try. */
+  readonly tryFilter: string;
   /** The filter registry's directory; without it every proxy has the module above. */
   readonly filters?: string;
   /** Where fetched modules of extensions are kept; without it they are fetched anew at each start. */
@@ -92,6 +94,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
         wasm: await readFile(options.trafficFilter),
         moduleFor: (proxy) => rollouts?.moduleFor(FILTER_NAME, proxy),
       },
+      tryFilter: await readFile(options.tryFilter),
       extension: (extension, proxy) => modules.moduleFor(extension, proxy),
       ...(options.accessLog === undefined ? {} : { accessLog: options.accessLog }),
     },

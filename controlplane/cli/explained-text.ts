@@ -44,5 +44,5 @@ function faultText(fault: FaultOdds): string {
   if (fault.abortGrpcStatus !== null)
     parts.push(`${fault.abortPercentage} % aborted with gRPC status ${fault.abortGrpcStatus}`);
   else if (fault.abortStatus !== null) parts.push(`${fault.abortPercentage} % aborted with ${fault.abortStatus}`);
-  return parts.join(", ");
+  return parts.join(", ") + (fault.perTry ? "; drawn for every try" : "");
 }

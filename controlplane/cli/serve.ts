@@ -102,6 +102,7 @@ export const serveCommand: CommandDefinition = {
         ads: String(options.ads),
         admin: String(options.admin),
         trafficFilter: packagePath("build", "traffic.wasm"),
+        tryFilter: packagePath("build", "try.wasm"),
         ...(typeof options.accessLog === "string" ? { accessLog: options.accessLog } : {}),
         ...(typeof options.filters === "string" ? { filters: resolve(io.cwd, options.filters) } : {}),
         ...moduleCache(options, io.cwd),

@@ -53,6 +53,8 @@ export interface FaultOdds {
   readonly percentage: number;
   readonly delayPercentage: number | null;
   readonly abortPercentage: number | null;
+  /** Drawn for every try of a request, not once. */
+  readonly perTry: boolean;
 }
 
 /** Plain JSON. Null says that there is none. */
@@ -214,6 +216,7 @@ function faultOdds(policy: PolicyRule | undefined): FaultOdds | null {
     percentage: abort?.percentage ?? delay?.percentage ?? 0,
     delayPercentage: delay?.percentage ?? null,
     abortPercentage: abort?.percentage ?? null,
+    perTry: fault.perTry ?? false,
   };
 }
 

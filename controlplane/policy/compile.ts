@@ -5,7 +5,7 @@
 // the host's matcher is an exact_match_map on filter state ROUTE_FILTER_STATE, with one entry for each route id that
 // the rules name. The filter (FILTER_NAME) finds the rest by itself.
 //
-// A fault with perTry is left to the upstream filter: the routes of its rule get
+// A fault with perTry is not in the image but left to the upstream filter: the routes of its rule get
 // metadata.typed_filter_metadata[TRY_FAULT_METADATA_KEY] = Any(BytesValue(encodeFault(fault))), and the clusters they go
 // to get build/try.wasm as an upstream HTTP filter, before the codec, with name, root_id and vm_id TRY_FILTER_NAME.
 import { ROUTE_NAME_PREFIX } from "../../filters/policy/tags.js";

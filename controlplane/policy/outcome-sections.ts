@@ -29,7 +29,7 @@ export function writeOutcomes(
       start,
       rule.destinations.length,
       rule.destinations.reduce((sum, { weight }) => sum + weight, 0),
-      rule.fault ? sections.faults.add(...faultWords(rule.fault)) : tags.NONE,
+      rule.fault && !rule.fault.perTry ? sections.faults.add(...faultWords(rule.fault)) : tags.NONE,
       rule.rollout ? writeRollout(rule.rollout, inputs, sections, pending) : tags.NONE,
     );
   }

@@ -1,4 +1,5 @@
 // The arrow's second stage: an untyped object becomes a typed resource, or violations that say what is wrong with it.
+import { checkAnnotations } from "./annotations.js";
 import { decodeDestinationRule } from "./destination-rule.decode.js";
 import { destinationRuleSchema } from "./destination-rule.schema.js";
 import { deepFreeze } from "./freeze.js";
@@ -88,6 +89,7 @@ export function decodeObject(raw: RawObject, defaultNamespace: string): Decoded 
   if (decoder === undefined) return { violations: report.violations };
   const checked = decoder.check(value, report) as { readonly metadata?: Raw<typeof openMetadataSchema> };
   const meta = decodeMetadata(checked.metadata ?? {}, defaultNamespace);
+  if (value.kind === "VirtualService") checkAnnotations(meta, report);
   const spec = decoder.decode(checked as never, meta, report);
   const violations = Object.freeze(report.violations);
   if (report.failed) return { violations };

@@ -16,6 +16,7 @@ import { BLACK_HOLE_CLUSTER, clusterName, INBOUND_PASSTHROUGH_CLUSTER, PASSTHROU
 import { applySettings, effectiveSettings } from "./cluster-policy.js";
 import { type Context, destinationPolicy } from "./context.js";
 import { endpointsOf, loadAssignment } from "./endpoints.js";
+import { applyTryFilter } from "./fault-tries.js";
 import { groupByLocality } from "./locality.js";
 import { type EnvoyResource, encodeResource } from "./resource.js";
 import { credentialIsComplete } from "./secrets.js";
@@ -77,6 +78,7 @@ function outboundCluster(
   const socket = upstreamTls(settings.tls, service.hostname, names, alpn, own);
   if (socket) cluster.transportSocket = socket;
   if (asksByHostHeader(settings.tls, service.hostname)) nameServerByHost(cluster, settings.tls);
+  applyTryFilter(cluster, service, port, subset?.name, context);
   const assignment = loadAssignment(name, groupByLocality(endpoints, settings, context.proxy));
   const original = goesToOriginalDestination(service, port, settings, context);
   if (original) {

@@ -10,6 +10,8 @@ export interface TranslateOptions {
     /** Another version of it for some proxies; undefined means the module above. */
     readonly moduleFor?: (proxy: Proxy) => Uint8Array | undefined;
   };
+  /** The module that draws faults for every try; without it those faults are not injected. */
+  readonly tryFilter?: Uint8Array;
   /** The modules of extensions; one that has none, or all without this, has a stand-in. */
   readonly extension?: (extension: WasmExtension, proxy: Proxy) => LoadedExtension | undefined;
   /** Where proxies log each request and connection, such as /dev/stdout; undefined means nowhere. */

@@ -4,6 +4,7 @@ import { type Route, RouteSchema, type VirtualHost } from "../gen/envoy/config/r
 import { type EgressScope, servicesByPort } from "../mesh/scope.js";
 import { isHttp, type MeshService, type Protocol, portProtocol, type ServicePort } from "../mesh/service.js";
 import { finish, type Steps } from "../policy/steps.js";
+import { FAIL_OPEN_ANNOTATION } from "../resources/annotations.js";
 import { clusterName, PASSTHROUGH_CLUSTER } from "./cluster-name.js";
 import { effectiveSettings } from "./cluster-policy.js";
 import { type Context, destinationPolicy } from "./context.js";
@@ -14,9 +15,6 @@ import { routeAction } from "./route-action.js";
 import { type EncodedHost, encodeHost, routeConfiguration } from "./route-configuration.js";
 import { hostRulesInSteps, ruleDependencies } from "./rules.js";
 import { decidedVirtualHost, nativeVirtualHost } from "./virtual-host.js";
-
-/** The annotation of a VirtualService by which its hosts are served without a decision when the filter cannot decide. */
-const FAIL_OPEN_ANNOTATION = "headgate.dev/fail-open";
 
 /** One outbound port with services behind it. */
 export interface OutboundPort {

@@ -8,7 +8,7 @@ import type { PolicyDestination, PolicyRule } from "../policy/rule.js";
 import { finish, type Steps } from "../policy/steps.js";
 import type { HttpMatch, HttpRoute, HttpRouteDestination, VirtualService } from "../resources/virtual-service.js";
 import { type Context, destinationPolicy, resolveDestination, targetSettings } from "./context.js";
-import { ruleFault } from "./fault.js";
+import { ruleFault, tryFaultMetadata } from "./fault.js";
 import { applyHeaderOperations, authorityOf } from "./header-operations.js";
 import { contentHash, pack } from "./resource.js";
 import { ruleRollout } from "./rollout.js";
@@ -174,8 +174,10 @@ function destinationRoute(
     const shadow = resolveDestination(context, mirror.destination, namespace, site.port);
     return "missing" in shadow ? undefined : shadow.cluster;
   });
+  const metadata = tryFaultMetadata(ruleFault(rule, owner));
   const route = create(RouteSchema, {
     name,
+    ...(metadata ? { metadata } : {}),
     statPrefix: match?.statPrefix ?? "",
     match: rewritesMatchedPath(rule) ? pathMatch(match) : anyPath(),
     action: {

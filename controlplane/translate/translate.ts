@@ -9,6 +9,7 @@ import { serviceClusters, serviceCredentials, specialClusters } from "./clusters
 import { type Context, createContext, destinationPolicy } from "./context.js";
 import { extensionConfig } from "./extension-config.js";
 import { proxyExtensions } from "./extensions.js";
+import { triedClusters } from "./fault-tries.js";
 import { gatewayCredentials, gatewayListeners, gatewayRouteServers } from "./gateway.js";
 import { encodedGatewayHost, gatewayRoutes, planGatewayHosts } from "./gateway-routes.js";
 import { inboundListeners } from "./inbound.js";
@@ -140,7 +141,7 @@ type ByType = Translation["shared"];
 function clusterResources(context: Context): ByType {
   const { memo, mesh, proxy } = context;
   const services = reachableServices(context);
-  const dependencies = { cheap: [services, mesh.destinationRules, mesh.secrets] };
+  const dependencies = { cheap: [services, mesh.destinationRules, mesh.secrets, triedClusters(context)] };
   return memo.of("clusters", dependencies, (before: ByType | undefined) => {
     const special = memo.of("special clusters", { cheap: [] }, () =>
       specialClusters(proxy.interceptionMode === "REDIRECT"),
@@ -152,10 +153,12 @@ function clusterResources(context: Context): ByType {
 /** The clusters of a service, as they were before where nothing that they depend on changed. */
 function clustersOf(service: MeshService, context: Context): readonly EnvoyResource[] {
   const { memo, mesh } = context;
+  const tried = triedClusters(context).get(service.hostname);
   const dependencies = {
-    cheap: [service, mesh.destinationRules, mesh.secrets],
+    cheap: [service, mesh.destinationRules, mesh.secrets, tried],
     exact: () => [
       service,
+      tried,
       destinationPolicy(context, service),
       ...serviceCredentials(service, context).flatMap((name) => secretsOf(name, context)),
     ],

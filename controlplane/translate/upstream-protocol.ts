@@ -6,6 +6,7 @@ import {
   HttpProtocolOptionsSchema as CommonOptionsSchema,
   UpstreamHttpProtocolOptionsSchema,
 } from "../gen/envoy/config/core/v3/protocol_pb.js";
+import type { HttpFilter } from "../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
 import {
   type HttpProtocolOptions,
   HttpProtocolOptions_ExplicitHttpConfigSchema,
@@ -79,13 +80,26 @@ function setVersion(
  * nothing verified. Of clusters that do not speak HTTP, nothing changes.
  */
 export function nameServerByHost(cluster: Cluster, tls: ClientTlsSettings | undefined): void {
+  const verifies = tls?.insecureSkipVerify !== true && tls?.subjectAltNames.length === 0;
+  changeOptions(cluster, (options) => {
+    options.upstreamHttpProtocolOptions = create(UpstreamHttpProtocolOptionsSchema, {
+      autoSni: true,
+      autoSanValidation: verifies,
+    });
+  });
+}
+
+/** The filters that every try passes, the codec's last. Of clusters that do not speak HTTP, nothing changes. */
+export function setUpstreamFilters(cluster: Cluster, filters: readonly HttpFilter[]): void {
+  changeOptions(cluster, (options) => {
+    options.httpFilters = [...filters];
+  });
+}
+
+function changeOptions(cluster: Cluster, change: (options: HttpProtocolOptions) => void): void {
   const packed = cluster.typedExtensionProtocolOptions[OPTIONS_NAME];
   const options = packed && anyUnpack(packed, HttpProtocolOptionsSchema);
   if (!options) return;
-  const verifies = tls?.insecureSkipVerify !== true && tls?.subjectAltNames.length === 0;
-  options.upstreamHttpProtocolOptions = create(UpstreamHttpProtocolOptionsSchema, {
-    autoSni: true,
-    autoSanValidation: verifies,
-  });
+  change(options);
   cluster.typedExtensionProtocolOptions[OPTIONS_NAME] = pack(HttpProtocolOptionsSchema, options);
 }

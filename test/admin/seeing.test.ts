@@ -34,6 +34,7 @@ beforeAll(async () => {
       ads: "127.0.0.1:0",
       admin: "127.0.0.1:0",
       trafficFilter: packagePath("build", "traffic.wasm"),
+      tryFilter: packagePath("build", "try.wasm"),
     }),
   );
 });

@@ -46,11 +46,11 @@ spec:
 ---
 apiVersion: networking.istio.io/v1
 kind: VirtualService
-metadata: {name: shop}
+metadata: {name: shop, annotations: {headgate.dev/fault-draw: try}}
 spec:
   hosts: [shop.example.com]
   gateways: [ingress]
-  http: [{match: [{uri: {prefix: /cart}}], route: [{destination: {host: reviews, subset: v1}}]}]
+  http: [{match: [{uri: {prefix: /cart}}], fault: {abort: {httpStatus: 503, percentage: {value: 50}}}, route: [{destination: {host: reviews, subset: v1}}]}]
 `;
 
 beforeAll(async () => {
@@ -120,6 +120,14 @@ describe("headgate explain", () => {
     const nowhere = await headgate("explain", "--config", directory, ...gateway, "--authority", "other.example.org");
     expect([nowhere.code, nowhere.stdout]).toEqual([1, ""]);
     expect(nowhere.stderr).toContain("the gateway answers 404");
+  });
+
+  it("says of a fault whether it is drawn once or for every try", async () => {
+    expect((await explain("--authority", "reviews", "-H", "end-user: jason")).fault?.perTry).toBe(false);
+    const shop = ["--gateway", "default/ingress", "--authority", "shop.example.com", "--path", "/cart"];
+    expect((await explain(...shop)).fault).toMatchObject({ abortStatus: 503, percentage: 50, perTry: true });
+    const { stdout } = await headgate("explain", "--config", directory, ...shop);
+    expect(stdout).toContain("fault        50 % aborted with 503; drawn for every try");
   });
 
   it("says what to do about a request that is not whole", async () => {

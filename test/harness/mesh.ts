@@ -111,6 +111,7 @@ function startOn(directory: string, options: TestMeshOptions): Promise<ControlPl
     ads: "127.0.0.1:0",
     admin: "127.0.0.1:0",
     trafficFilter: packagePath("build", "traffic.wasm"),
+    tryFilter: packagePath("build", "try.wasm"),
     trialThread: TRIAL_THREAD,
     onFault: (whom, error) => console.error(whom, error),
   });

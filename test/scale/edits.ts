@@ -190,6 +190,8 @@ const traffic: readonly (readonly [string, readonly string[]])[] = [
       ),
       `metadata: {annotations: {headgate.dev/fail-open: "true"}}\n${rules("a", `{match: [{port: 8000}, {sourceNamespace: other}], route: [${to("b.other.svc.cluster.local")}]}, {route: [${to("a")}]}`)}`,
       rules("a", `{route: [${to("a")}]}`, 'exportTo: ["."],'),
+      `metadata: {annotations: {headgate.dev/fault-draw: try}}\n${rules("a", `{fault: {abort: {httpStatus: 500}}, route: [${part(60, "a", ", subset: v1")}, ${part(40, "e.example.com")}]}`)}`,
+      `metadata: {annotations: {headgate.dev/fault-draw: try}}\n${rules("a", `{fault: {abort: {httpStatus: 500}}, route: [${to("b.other.svc.cluster.local", ", port: {number: 80}")}]}`)}`,
     ],
   ],
   [
@@ -228,6 +230,7 @@ const traffic: readonly (readonly [string, readonly string[]])[] = [
       rules("web.example.com", `{match: [{uri: {prefix: /x}}], route: [${to("b")}]}`, "gateways: [default/gw],"),
       rules("web.example.com, a.example.com", `{route: [${to("e.example.com")}]}`, "gateways: [default/gw],"),
       rules('"*.example.com"', `{route: [${to("b", ", subset: v1")}]}`),
+      `metadata: {annotations: {headgate.dev/fault-draw: try}}\n${rules("web.example.com", `{fault: {abort: {httpStatus: 500}}, route: [${to("e.example.com")}]}`, "gateways: [default/gw],")}`,
     ],
   ],
   [

@@ -13,7 +13,8 @@ import type { Snapshot } from "../../controlplane/xds/snapshot.js";
 import { createAuthority } from "../harness/certificates.js";
 import { createWorld, decodeVersion, type Edit, keyOf, scripts, type World } from "./edits.js";
 
-const OPTIONS = { trafficFilter: { wasm: new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]) } };
+const MODULE = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
+const OPTIONS = { trafficFilter: { wasm: MODULE }, tryFilter: MODULE };
 /** More of them find rarer faults. */
 const SCRIPTS = Number(process.env.HEADGATE_EDIT_SCRIPTS ?? 60);
 const MESH = { rootNamespace: "istio-system" };

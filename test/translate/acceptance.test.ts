@@ -28,7 +28,9 @@ beforeAll(async () => {
 /** Publishes the case and gives the types that it has resources of. */
 function publish({ mesh, proxy }: GoldenCase): string[] {
   const wasm = readFileSync(packagePath("build", "traffic.wasm"));
-  const snapshot = nextSnapshot(undefined, new Translator({ trafficFilter: { wasm } }).translate(mesh, proxy));
+  const tryFilter = readFileSync(packagePath("build", "try.wasm"));
+  const translator = new Translator({ trafficFilter: { wasm }, tryFilter });
+  const snapshot = nextSnapshot(undefined, translator.translate(mesh, proxy));
   cache.set(proxy.id, snapshot);
   return [...snapshot.resources.keys()];
 }

@@ -14,6 +14,7 @@ import { HTTPFaultSchema } from "../../controlplane/gen/envoy/extensions/filters
 import { HeaderMutationSchema } from "../../controlplane/gen/envoy/extensions/filters/http/header_mutation/v3/header_mutation_pb.js";
 import { LuaSchema } from "../../controlplane/gen/envoy/extensions/filters/http/lua/v3/lua_pb.js";
 import { RouterSchema } from "../../controlplane/gen/envoy/extensions/filters/http/router/v3/router_pb.js";
+import { UpstreamCodecSchema } from "../../controlplane/gen/envoy/extensions/filters/http/upstream_codec/v3/upstream_codec_pb.js";
 import { WasmSchema } from "../../controlplane/gen/envoy/extensions/filters/http/wasm/v3/wasm_pb.js";
 import { OriginalDstSchema } from "../../controlplane/gen/envoy/extensions/filters/listener/original_dst/v3/original_dst_pb.js";
 import { TlsInspectorSchema } from "../../controlplane/gen/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js";
@@ -60,6 +61,7 @@ const registry = createRegistry(
   TcpProxySchema,
   TlsInspectorSchema,
   TypedExtensionConfigSchema,
+  UpstreamCodecSchema,
   UpstreamTlsContextSchema,
   VirtualHostSchema,
   WasmSchema,
@@ -97,7 +99,7 @@ const NO_MODULE = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
 
 /** What the proxy gets, by type and name; compiled policies are left out. */
 export function golden({ mesh, proxy, violations }: GoldenCase): string {
-  const resources = translate(mesh, proxy, { trafficFilter: { wasm: NO_MODULE } });
+  const resources = translate(mesh, proxy, { trafficFilter: { wasm: NO_MODULE }, tryFilter: NO_MODULE });
   const shown = resources.map((resource) => readable(resource)).sort(byTypeAndName);
   return stringify({ violations, resources: shown }, { lineWidth: 140, aliasDuplicateObjects: false });
 }

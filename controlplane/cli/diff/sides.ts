@@ -64,13 +64,21 @@ export class TranslatedSide implements Side {
   private constructor(
     readonly mesh: Mesh,
     wasm: Uint8Array,
+    tryFilter: Uint8Array,
     accessLog: string | undefined,
   ) {
-    this.#translator = new Translator({ trafficFilter: { wasm }, ...(accessLog === undefined ? {} : { accessLog }) });
+    this.#translator = new Translator({
+      trafficFilter: { wasm },
+      tryFilter,
+      ...(accessLog === undefined ? {} : { accessLog }),
+    });
   }
 
   static async create(mesh: Mesh, accessLog: string | undefined): Promise<TranslatedSide> {
-    return new TranslatedSide(mesh, await readFile(packagePath("build", "traffic.wasm")), accessLog);
+    const [wasm, tryFilter] = await Promise.all(
+      ["traffic.wasm", "try.wasm"].map((file) => readFile(packagePath("build", file))),
+    );
+    return new TranslatedSide(mesh, wasm as Buffer, tryFilter as Buffer, accessLog);
   }
 
   async types(proxy: Proxy): Promise<ReadonlyMap<TypeUrl, string>> {
