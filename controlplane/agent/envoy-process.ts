@@ -15,7 +15,7 @@ const KILL_AFTER_MS = 2000;
 const FIRST_RESTART_MS = 500;
 const LONGEST_RESTART_MS = 30_000;
 /** A run that lasted this long was no failed start: the next wait is short again. */
-const SETTLED_MS = 60_000;
+const SETTLED_MS = 10_000;
 const LAST_LINES = 20;
 
 export interface EnvoyOptions {

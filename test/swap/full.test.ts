@@ -1,12 +1,19 @@
 // What must hold of swaps, at length: `npm run test:swap`. The short form is swap.test.ts.
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { ask } from "../harness/client.js";
 import { type Flaw, sameFilter } from "../harness/filter-modules.js";
 import { testScope } from "../harness/scope.js";
 import { rollOutFlawed } from "./bad-version.js";
-import { loadOn, startWorkload, type Workload } from "./workload.js";
+import { type LoadTarget, median, percentileBetween, quickBackends, steadyLoad } from "./steady-load.js";
+import { HOST, serveBackends, startWorkload, urlOf, type Workload } from "./workload.js";
 
-const SWAPS = 50;
+const SWAPS = Number(process.env.HEADGATE_SWAP_COUNT ?? 50);
+const MOST_PER_SECOND = 5_000;
+const SATURATION_MS = 4_000;
+const SECOND = 1_000;
 const OFF_WITHIN_MS = 5_000;
+const SLOWER = 1.5;
 const figures: string[] = [];
 
 describe.skipIf(process.env.HEADGATE_SWAPS !== "full")("at length", () => {
@@ -19,28 +26,55 @@ describe.skipIf(process.env.HEADGATE_SWAPS !== "full")("at length", () => {
 
   afterAll(() => console.log(figures.join("\n")));
 
-  it(`${SWAPS} swaps forwards and back fail and misroute no request`, { timeout: 600_000 }, async () => {
-    const loads = workload.sidecars.flatMap((proxy) => [loadOn(proxy, "jason", 4), loadOn(proxy, "anna", 4)]);
-    const began = Date.now();
-    for (let i = 0; i < SWAPS / 2; i++) {
-      const version = `even-${i}`;
-      await workload.push(version, sameFilter(version));
-      const plan = await workload.use(version);
-      const { state } = await workload.ended(plan);
-      expect(`${state?.phase} ${state?.reason ?? ""}`).toBe("completed ");
+  it(`${SWAPS} swaps forwards and back fail, misroute and slow no request`, { timeout: 300_000 }, async () => {
+    await serveBackends(workload, await quickBackends(scope, ["v1", "v2"]));
+    for (let i = 0; i < SWAPS / 2; i++) await workload.push(`even-${i}`, sameFilter(`even-${i}`));
+    const targets = workload.sidecars.flatMap(({ address }) => [
+      target(address, "jason", "v2"),
+      target(address, "anna", "v1"),
+    ]);
+    const load = steadyLoad(scope, targets, 8);
+    load.start(0);
+    await sleep(SATURATION_MS);
+    const saturation = (await load.stop()).requests / (SATURATION_MS / SECOND);
+    const rate = Math.min(MOST_PER_SECOND, Math.floor(saturation / 2));
+
+    load.start(rate);
+    const swaps: number[] = [];
+    const held: Promise<string>[] = [];
+    const swap = async (begin: () => Promise<unknown>, version: string) => {
+      await sleep(SECOND);
+      held.push(...workload.sidecars.map(slowly));
+      swaps.push(Date.now());
+      await begin();
       await workload.everyoneRuns(version);
-      await workload.rollBack(plan);
-      await workload.everyoneRuns("built-in");
+    };
+    for (let i = 0; i < SWAPS / 2; i++) {
+      let plan: Awaited<ReturnType<Workload["use"]>> | undefined;
+      await swap(async () => {
+        plan = await workload.use(`even-${i}`);
+        const { state } = await workload.ended(plan);
+        expect(`${state?.phase} ${state?.reason ?? ""}`).toBe("completed ");
+      }, `even-${i}`);
+      await swap(async () => plan && workload.rollBack(plan), "built-in");
     }
-    let requests = 0;
-    for (const [index, load] of loads.entries()) {
-      const result = await load.stop();
-      requests += result.requests;
-      expect(result.broken).toEqual([]);
-      expect(Object.keys(result.outcomes)).toEqual([index % 2 === 0 ? "v2" : "v1"]);
-    }
-    const seconds = (Date.now() - began) / 1000;
-    figures.push(`${SWAPS} swaps: ${requests} requests, ${Math.round(requests / seconds)}/s, none failed or misrouted`);
+    await sleep(SECOND);
+    const report = await load.stop();
+    const answers = new Set(await Promise.all(held));
+    await serveBackends(workload, workload.backends);
+
+    const before = swaps.map((at) => percentileBetween(report, 99, at - SECOND, at));
+    const during = swaps.map((at) => percentileBetween(report, 99, at, at + SECOND));
+    const ratios = during.map((millis, i) => millis / (before[i] ?? Number.NaN));
+    figures.push(
+      `${SWAPS} swaps at ${rate} requests/s (this machine gives ${Math.round(saturation)}): ${report.requests} requests, ` +
+        `outcomes ${JSON.stringify(report.outcomes)}; ${held.length} delayed requests held over swaps`,
+      `p99 in the second before a swap ${median(before).toFixed(1)} ms, in that of a swap ${median(during).toFixed(1)} ms; ` +
+        `ratio: median ${median(ratios).toFixed(2)}, most ${Math.max(...ratios).toFixed(2)}`,
+    );
+    expect(report.outcomes).toEqual({ right: report.requests });
+    expect(answers).toEqual(new Set(["200 v2"]));
+    expect(median(ratios)).toBeLessThanOrEqual(SLOWER);
   });
 
   it.each<[Flaw, RegExp]>([
@@ -56,3 +90,13 @@ describe.skipIf(process.env.HEADGATE_SWAPS !== "full")("at length", () => {
     expect(offAfterMs).toBeLessThan(OFF_WITHIN_MS);
   });
 });
+
+function target(host: string, user: string, backend: string): LoadTarget {
+  return { host, port: 9080, backend, request: `GET / HTTP/1.1\r\nhost: ${HOST}\r\nend-user: ${user}\r\n\r\n` };
+}
+
+/** A request that a delay fault holds for two seconds. */
+async function slowly(proxy: { readonly address: string }): Promise<string> {
+  const { status, body } = await ask(urlOf(proxy, "/slow"), { headers: { host: HOST } });
+  return `${status} ${body}`;
+}

@@ -22,8 +22,12 @@ export const RULES = virtualService(
 `,
 );
 
+/** By version. */
+type Backends = Readonly<Record<string, { readonly port: number }>>;
+
 export interface Workload extends SwapMesh {
   readonly sidecars: readonly TestProxy[];
+  readonly backends: Backends;
   /** Resolves once every proxy runs that version. */
   everyoneRuns(version: string): Promise<unknown>;
 }
@@ -32,7 +36,7 @@ export interface Workload extends SwapMesh {
 export async function startWorkload(scope: Scope): Promise<Workload> {
   const swap = await startSwapMesh(scope);
   const backends = { v1: await startBackend(scope, "v1"), v2: await startBackend(scope, "v2") };
-  await swap.mesh.apply("service.yaml", httpService("reviews", backends));
+  await serveBackends(swap, backends);
   await swap.mesh.apply("rules.yaml", RULES);
   const sidecars: TestProxy[] = [];
   for (const name of ["a", "b", "c"]) sidecars.push(await swap.mesh.startProxy({ name, labels: { app: name } }));
@@ -40,7 +44,12 @@ export async function startWorkload(scope: Scope): Promise<Workload> {
     eventually(`every proxy runs ${version}`, async () =>
       (await swap.proxies()).every(({ running }) => running === version),
     );
-  return { ...swap, sidecars, everyoneRuns };
+  return { ...swap, sidecars, backends, everyoneRuns };
+}
+
+/** Has the service's versions be these; they must differ from those before. */
+export function serveBackends({ mesh }: Pick<SwapMesh, "mesh">, backends: Backends): Promise<void> {
+  return mesh.apply("service.yaml", httpService("reviews", backends));
 }
 
 export const urlOf = ({ address }: { readonly address: string }, path = "/") => `http://${address}:9080${path}`;
