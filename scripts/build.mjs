@@ -7,6 +7,8 @@ import { main, root, run, stamped } from "./steps.mjs";
 const node = process.execPath;
 const bin = (...path) => join(root, "node_modules", ...path);
 
+const FILTER_CONFIGS = ["asconfig.json", "asconfig.try.json", "asconfig.trapping.json"];
+
 export async function build() {
   await stamped({
     name: "protos",
@@ -18,10 +20,10 @@ export async function build() {
   await stamped({
     name: "filter",
     title: "Compiling the filters to Wasm",
-    inputs: ["filters", "asconfig.json", "asconfig.try.json", "package-lock.json"],
-    outputs: ["build/traffic.wasm", "build/try.wasm"],
+    inputs: ["filters", ...FILTER_CONFIGS, "package-lock.json"],
+    outputs: ["build/traffic.wasm", "build/try.wasm", "build/trapping.wasm"],
     work: async () => {
-      for (const config of ["asconfig.json", "asconfig.try.json"])
+      for (const config of FILTER_CONFIGS)
         await run(node, [bin("assemblyscript", "bin", "asc.js"), "--config", config, "--target", "release"]);
     },
   });

@@ -81,6 +81,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "filters/pausing": ["filters/abi", "filters/fault", "filters/telemetry"],
   "filters/traffic": ["filters"],
   "filters/try": ["filters"],
+  "filters/trapping": ["filters"],
   "filters/explain": ["filters/policy", "filters/match", "filters/rollout", "filters/fault"],
   examples: [],
   "examples/filters": ["filters/abi"],

@@ -14,7 +14,7 @@ test("Every scenario holds, and no process is left", { timeout: 240_000 }, async
   const { code } = await demo.exited;
 
   expect(`${demo.stdout()}\n${demo.stderr()}`).toContain("All scenarios held");
-  for (const number of ["01", "02", "03", "04", "05", "06", "07", "08", "09", "10"])
+  for (const number of ["01", "02", "03", "04", "05", "06", "07", "08", "09", "10", "11"])
     expect(demo.stdout()).toMatch(new RegExp(`^${number} .*held$`, "m"));
   expect(demo.stdout()).not.toContain("NOT HELD");
   expect(code).toBe(0);

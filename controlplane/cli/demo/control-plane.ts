@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { ProxyView } from "../../admin/proxies.js";
 import type { RevisionEvent } from "../../publish/revisions.js";
 import type { Violation } from "../../resources/violation.js";
+import type { FilterView } from "../../rollout/view.js";
 import { readAdmin } from "../admin-client.js";
 import { type Program, startProgram } from "./programs.js";
 
@@ -62,6 +63,11 @@ export class ControlPlane {
 
   proxies(): Promise<{ readonly revision: number; readonly proxies: readonly ProxyView[] }> {
     return this.#read("/proxies");
+  }
+
+  /** Versions of filters by proxy, and their rollouts. */
+  filters(): Promise<FilterView> {
+    return this.#read("/filters");
   }
 
   /** Resolves when every one of so many proxies has acknowledged a revision; rejects if one rejects it, or with time. */

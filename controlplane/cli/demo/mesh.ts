@@ -53,6 +53,8 @@ export interface Mesh {
   readonly controlPlane: ControlPlane;
   /** Signs the gateway's and the outside world's certificates. */
   readonly authority: Authority;
+  /** The directory of the filter registry; nothing follows it where a cluster is read. */
+  readonly filters: string;
   /** Proxies that the control plane serves. */
   readonly proxies: number;
   /** A workload's own address; the gateway's too. */
@@ -93,6 +95,10 @@ class DemoMesh implements Mesh {
     this.#options = options;
   }
 
+  get filters(): string {
+    return join(this.#options.policies, "..", "filters");
+  }
+
   get controlPlane(): ControlPlane {
     return started(this.#controlPlane);
   }
@@ -125,14 +131,7 @@ class DemoMesh implements Mesh {
     await this.#writeWorld();
     onProgress("Starting the control plane");
     const { world, policies, cluster, admin, onLog } = this.#options;
-    const reading = cluster?.reading ?? [
-      "--config",
-      world,
-      "--config",
-      policies,
-      "--filters",
-      join(policies, "..", "filters"),
-    ];
+    const reading = cluster?.reading ?? ["--config", world, "--config", policies, "--filters", this.filters];
     this.#controlPlane = await ControlPlane.start(reading, NAMESPACE, { ads: "127.0.0.1:0", admin }, (line) =>
       onLog("control plane", line),
     );

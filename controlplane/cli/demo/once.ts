@@ -2,11 +2,13 @@
 import { table } from "../table.js";
 import { AppliedPolicies, intoDirectory } from "./applied-policies.js";
 import type { Mesh } from "./mesh.js";
+import { filterVersions } from "./scenarios/filters.js";
 import { egressScope, external, gatewayTls } from "./scenarios/reach.js";
 import { delays, maxConnections, retries } from "./scenarios/resilience.js";
 import { byUri, byUser, loadBalancing, split } from "./scenarios/routing.js";
 import type { Observation, Scenario } from "./scenarios/scenario.js";
 
+/** One for each file of example policies. */
 export const SCENARIOS: readonly Scenario[] = [
   byUser,
   byUri,
@@ -19,6 +21,8 @@ export const SCENARIOS: readonly Scenario[] = [
   maxConnections,
   delays,
 ];
+
+const ALL: readonly Scenario[] = [...SCENARIOS, filterVersions];
 
 export interface ScenarioResult {
   readonly title: string;
@@ -34,7 +38,7 @@ export async function runScenarios(
 ): Promise<readonly ScenarioResult[]> {
   const applied = new AppliedPolicies(mesh, intoDirectory(policies));
   const results: ScenarioResult[] = [];
-  for (const { title, run } of SCENARIOS) {
+  for (const { title, run } of ALL) {
     if (signal.aborted) break;
     onProgress(title);
     const apply = (...files: readonly string[]) => applied.replace(files);
@@ -48,9 +52,7 @@ export async function runScenarios(
 
 /** True only if every scenario was run and everything expected was seen. */
 export function allHeld(results: readonly ScenarioResult[]): boolean {
-  return (
-    results.length === SCENARIOS.length && results.every(({ observations }) => observations.every((one) => one.held))
-  );
+  return results.length === ALL.length && results.every(({ observations }) => observations.every((one) => one.held));
 }
 
 export function resultTable(results: readonly ScenarioResult[]): string {

@@ -3,7 +3,12 @@ import colors from "picocolors";
 import type { Mesh } from "./mesh.js";
 import { GATEWAY, GATEWAY_PORT, SERVICE_PORT } from "./topology.js";
 
-export function welcome(mesh: Mesh, policies: string, colored: boolean): string {
+/** Directories as a person would write them. */
+export function welcome(
+  mesh: Mesh,
+  { policies, filters }: { readonly policies: string; readonly filters: string },
+  colored: boolean,
+): string {
   const { bold, cyan, dim } = colors.createColors(colored);
   const page = `http://${mesh.address(GATEWAY.name)}:${GATEWAY_PORT}/productpage`;
   const sidecar = `http://${mesh.address("productpage-v1")}:${SERVICE_PORT}`;
@@ -20,6 +25,13 @@ ${bold("Try this")}
     cp examples/policies/03-reviews-split-75-25.yaml ${policies}/reviews.yaml
   Ask as an application would, through the product page's sidecar:
     curl -H 'Host: reviews' ${sidecar}/reviews/0
+  Swap the traffic filter while it decides, for another version of it; then for one that traps, which is taken back:
+    npx headgate filter push headgate.traffic build/traffic.wasm --version 1 --filters ${filters}
+    npx headgate filter use headgate.traffic@1 --hold 2s --filters ${filters}
+    npx headgate filter push headgate.traffic build/trapping.wasm --version 2 --filters ${filters}
+    npx headgate filter use headgate.traffic@2 --hold 20s --filters ${filters} ${dim("(reload the page meanwhile)")}
+  Push half a file, which is refused:
+    head -c 9000 build/traffic.wasm > half.wasm; npx headgate filter push headgate.traffic half.wasm --version 3 --filters ${filters}
   Break a policy on purpose, and see what is said here. More in examples/policies/README.md.
 
 Ctrl-C ends everything. Changes are told below.
