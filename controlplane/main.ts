@@ -248,6 +248,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     await rollouts?.start();
     await registrations?.start();
     await updates.offer(await source.start((state) => void updates.offer(state)));
+    await publisher.prewarm(options.defaultNamespace);
     return { ads: await ads.listen(options.ads), admin: await admin.listen(options.admin), close };
   } catch (error) {
     await close();

@@ -5,7 +5,7 @@ import { murmur3 } from "./murmur3.js";
 
 /** Records of a fixed number of 32-bit words, in the order they were added. */
 export class Records {
-  private words = new Int32Array(256);
+  private words = new Int32Array(32);
   private length = 0;
 
   /** stride: bytes of a record, a multiple of 4. */

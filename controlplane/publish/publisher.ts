@@ -1,6 +1,6 @@
 // Keeps every connected proxy's snapshot true to the newest state of the sources.
 import { buildMesh, changeMesh, type Mesh, type MeshOptions } from "../mesh/mesh.js";
-import type { Proxy } from "../proxy/proxy.js";
+import { type Proxy, parseNode } from "../proxy/proxy.js";
 import type { SourceState } from "../sources/source.js";
 import type { TranslateOptions } from "../translate/options.js";
 import { Translator } from "../translate/translate.js";
@@ -61,6 +61,15 @@ export class Publisher {
     }
     this.#translator.sweep(mesh);
     return touched;
+  }
+
+  /**
+   * Does ahead of the first proxies what they have in common: as for a sidecar of this namespace. Others then need
+   * little of their own.
+   */
+  async prewarm(namespace: string): Promise<void> {
+    const parsed = parseNode({ id: `sidecar~127.0.0.1~prewarm.${namespace}~${namespace}.svc.cluster.local` }, "delta");
+    if ("proxy" in parsed) await this.#prepare(this.#mesh, parsed.proxy);
   }
 
   /** Publishes to a proxy that connected, by what it says of itself now. */

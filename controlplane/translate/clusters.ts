@@ -10,6 +10,7 @@ import {
 } from "../gen/envoy/config/cluster/v3/cluster_pb.js";
 import { BindConfigSchema } from "../gen/envoy/config/core/v3/address_pb.js";
 import { ClusterLoadAssignmentSchema } from "../gen/envoy/config/endpoint/v3/endpoint_pb.js";
+import type { DestinationPolicy } from "../mesh/destination-rules.js";
 import { type Endpoint, isHttp, type MeshService, type Protocol, type ServicePort } from "../mesh/service.js";
 import type { ConnectionPoolSettings, PolicySettings, Subset } from "../resources/destination-rule.js";
 import { BLACK_HOLE_CLUSTER, clusterName, INBOUND_PASSTHROUGH_CLUSTER, PASSTHROUGH_CLUSTER } from "./cluster-name.js";
@@ -58,6 +59,15 @@ export function serviceCredentials(service: MeshService, context: Context): stri
   ];
   return policies.flatMap((own) =>
     own ? [own, ...own.portLevelSettings.values()].flatMap(({ tls }) => tls?.credentialName ?? []) : [],
+  );
+}
+
+/** Whether a service's clusters are the same for all proxies that have this policy for it. */
+export function areSameForAll({ headless }: MeshService, policy: DestinationPolicy | undefined): boolean {
+  const policies = [policy?.trafficPolicy, ...[...(policy?.subsets.values() ?? [])].map((own) => own.trafficPolicy)];
+  const settings = policies.flatMap((own) => (own ? [own, ...own.portLevelSettings.values()] : []));
+  return (
+    !headless && settings.every((own) => !own.tls && !own.outlierDetection && !own.loadBalancer?.localityLbSetting)
   );
 }
 

@@ -67,6 +67,6 @@ export class Memo {
   }
 }
 
-function same(a: readonly unknown[], b: readonly unknown[]): boolean {
+export function same(a: readonly unknown[], b: readonly unknown[]): boolean {
   return a.length === b.length && a.every((value, index) => value === b[index]);
 }

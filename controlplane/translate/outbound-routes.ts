@@ -1,18 +1,25 @@
 // A sidecar's outbound HTTP: one route configuration for each port, a virtual host for each host in scope.
-import { create } from "@bufbuild/protobuf";
-import { type Route, RouteSchema, type VirtualHost } from "../gen/envoy/config/route/v3/route_components_pb.js";
+import { create, toBinary } from "@bufbuild/protobuf";
+import {
+  type Route,
+  RouteSchema,
+  type VirtualHost,
+  VirtualHostSchema,
+} from "../gen/envoy/config/route/v3/route_components_pb.js";
 import { type EgressScope, servicesByPort } from "../mesh/scope.js";
 import { isHttp, type MeshService, type Protocol, portProtocol, type ServicePort } from "../mesh/service.js";
 import { finish, type Steps } from "../policy/steps.js";
 import { FAIL_OPEN_ANNOTATION } from "../resources/annotations.js";
+import type { VirtualService } from "../resources/virtual-service.js";
 import { clusterName, PASSTHROUGH_CLUSTER } from "./cluster-name.js";
 import { effectiveSettings } from "./cluster-policy.js";
 import { type Context, destinationPolicy } from "./context.js";
 import { type HostPlan, indexMeshRules, planOutboundHosts, planServiceHosts } from "./host-plan.js";
+import { Pool } from "./pool.js";
 import type { EnvoyResource } from "./resource.js";
 import { anyPath, statusRoute } from "./route.js";
 import { routeAction } from "./route-action.js";
-import { type EncodedHost, encodeHost, routeConfiguration } from "./route-configuration.js";
+import { type EncodedHost, encodeHostAround, routeConfiguration } from "./route-configuration.js";
 import { hostRulesInSteps, ruleDependencies } from "./rules.js";
 import { decidedVirtualHost, nativeVirtualHost } from "./virtual-host.js";
 
@@ -101,8 +108,33 @@ export function encodedHost(entry: OutboundPort, plan: HostPlan, context: Contex
     ],
   };
   return context.memo.steps(`host ${name}/${plan.name}`, dependencies, function* () {
-    return encodeHost(name, yield* outboundVirtualHost(plan, context));
+    const body = yield* hostBody(plan, dependencies.exact, context);
+    return encodeHostAround(name, plan.name, plan.domains, body);
   });
+}
+
+const bodyPool = new Pool<Uint8Array>();
+
+/** What a host says but for its name and domains, which clients of its own namespace have more of. */
+function* hostBody(plan: HostPlan, exact: () => readonly unknown[], context: Context): Steps<Uint8Array> {
+  const [first] = plan.virtualServices;
+  if (!first || plan.virtualServices.some(looksAtClients)) return yield* encodedBody(plan, context);
+  const [_domains, ...others] = exact();
+  const on = [plan.port, ...others];
+  return bodyPool.find(first, on) ?? bodyPool.add(first, on, yield* encodedBody(plan, context));
+}
+
+function* encodedBody(plan: HostPlan, context: Context): Steps<Uint8Array> {
+  return toBinary(VirtualHostSchema, yield* outboundVirtualHost({ ...plan, domains: [], name: "" }, context));
+}
+
+/** Whether rules hold for some clients only, by namespace or labels. */
+function looksAtClients({ spec }: VirtualService): boolean {
+  return spec.http.some(({ match }) =>
+    match.some(
+      ({ sourceNamespace, sourceLabels }) => sourceNamespace !== undefined || Object.keys(sourceLabels).length > 0,
+    ),
+  );
 }
 
 /** What the sidecar does with each host of a port. */

@@ -22,6 +22,22 @@ export function encodeHost(routeName: string, host: VirtualHost): EncodedHost {
   return { message, resource: encodeBytes(VirtualHostSchema, name, message) };
 }
 
+/** The same of a host whose encoding but for its name and domains is known. */
+export function encodeHostAround(
+  routeName: string,
+  hostName: string,
+  domains: readonly string[],
+  body: Uint8Array,
+): EncodedHost {
+  const name = `${routeName}/${hostName}`;
+  const writer = new BinaryWriter().tag(VIRTUAL_HOST.name, WireType.LengthDelimited).string(name);
+  for (const domain of domains) writer.tag(VIRTUAL_HOST.domains, WireType.LengthDelimited).string(domain);
+  const message = writer.raw(body).finish();
+  return { message, resource: encodeBytes(VirtualHostSchema, name, message) };
+}
+
+const VIRTUAL_HOST = { name: 1, domains: 2 } as const;
+
 /** directResponse bodies of up to 1 MiB, as Istio allows. */
 const MAX_DIRECT_RESPONSE_BYTES = 1_048_576;
 

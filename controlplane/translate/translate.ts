@@ -5,7 +5,7 @@ import type { Mesh } from "../mesh/mesh.js";
 import type { MeshService } from "../mesh/service.js";
 import type { Steps } from "../policy/steps.js";
 import type { Proxy } from "../proxy/proxy.js";
-import { serviceClusters, serviceCredentials, specialClusters } from "./clusters.js";
+import { areSameForAll, serviceClusters, serviceCredentials, specialClusters } from "./clusters.js";
 import { type Context, createContext, destinationPolicy } from "./context.js";
 import { extensionConfig } from "./extension-config.js";
 import { proxyExtensions } from "./extensions.js";
@@ -17,6 +17,7 @@ import { Memo } from "./memo.js";
 import type { TranslateOptions } from "./options.js";
 import { outboundListeners } from "./outbound.js";
 import { encodedHost, httpPorts, outboundHosts, outboundRoutes } from "./outbound-routes.js";
+import { Pool } from "./pool.js";
 import { reachableServices } from "./reachable-services.js";
 import { type EnvoyResource, typeUrlOf } from "./resource.js";
 import { secretResources, secretsOf } from "./secrets.js";
@@ -163,8 +164,15 @@ function clustersOf(service: MeshService, context: Context): readonly EnvoyResou
       ...serviceCredentials(service, context).flatMap((name) => secretsOf(name, context)),
     ],
   };
-  return memo.of(`clusters of ${service.hostname}`, dependencies, () => serviceClusters(service, context));
+  return memo.of(`clusters of ${service.hostname}`, dependencies, () => {
+    const policy = destinationPolicy(context, service);
+    if (!areSameForAll(service, policy)) return serviceClusters(service, context);
+    const on = [policy, tried];
+    return clusterPool.find(service, on) ?? clusterPool.add(service, on, serviceClusters(service, context));
+  });
 }
+
+const clusterPool = new Pool<readonly EnvoyResource[]>();
 
 function routeResources(context: Context): ByType {
   const { memo, mesh, proxy } = context;
