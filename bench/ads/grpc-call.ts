@@ -41,6 +41,8 @@ export class GrpcCall {
     this.#stream.on("response", readStatus);
     this.#stream.on("trailers", readStatus);
     this.#stream.on("data", (chunk: Buffer) => this.#read(chunk));
+    // A stream that the server alone has ended is not closed yet.
+    this.#stream.on("end", () => this.#end());
     this.#stream.on("error", () => this.#end());
     this.#stream.on("close", () => this.#end());
   }
