@@ -93,19 +93,7 @@ export function headgateRules(rules: number): readonly PolicyRule[] {
 
 /** The filter, with a route of its own for each rule. */
 export function headgate(rules: number, to: Ending): Contestant {
-  const host = ruledHost("host", ["*"], headgateRules(rules));
-  const virtualHost = to === "direct" ? host : toBackend(host);
+  const route = () => ({ match: { prefix: "/" }, ...ending(to) });
+  const virtualHost = ruledHost("host", ["*"], headgateRules(rules), route);
   return { name: "headgate", rules, virtualHost, filters: [staticFilter()] };
-}
-
-/** ruledHost's routes answer by themselves; here they forward. */
-function toBackend(host: object): object {
-  const copy = JSON.parse(JSON.stringify(host));
-  for (const { action } of Object.values<{ action: { typed_config: Record<string, unknown> } }>(
-    copy.matcher.matcher_tree.exact_match_map.map,
-  )) {
-    delete action.typed_config.direct_response;
-    Object.assign(action.typed_config, ending("upstream"));
-  }
-  return copy;
 }

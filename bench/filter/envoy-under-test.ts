@@ -1,6 +1,6 @@
 // One Envoy with one worker, the CPU time it has used, and a load generator for it.
 import { execFile } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -11,8 +11,6 @@ import { type EnvoyProcess, startEnvoy } from "../../controlplane/agent/envoy-pr
 
 const run = promisify(execFile);
 const TYPE = "type.googleapis.com/";
-/** Linux tells CPU time in hundredths of a second. */
-const TICKS_PER_SECOND = 100;
 
 export interface EnvoyUnderTest {
   readonly url: string;
@@ -29,16 +27,23 @@ export interface Backend {
   readonly port: number;
 }
 
+export interface UnderTestOptions {
+  /** The cluster "backend"; none by default. */
+  readonly backend?: Backend | undefined;
+  /** A file, and what a request leaves there; nothing by default. */
+  readonly accessLog?: { readonly path: string; readonly format: string };
+}
+
 export async function startEnvoyUnderTest(
   virtualHost: object,
   filters: readonly object[],
-  backend?: Backend,
+  options: UnderTestOptions = {},
 ): Promise<EnvoyUnderTest> {
   const binary = await findEnvoy({ env: process.env });
   if ("error" in binary) throw new Error(binary.error);
   const port = await freePort();
   const envoy = await startEnvoy({
-    bootstrap: bootstrap(port, virtualHost, filters, backend),
+    bootstrap: bootstrap(port, virtualHost, filters, options),
     binary: binary.value.path,
     logLevel: "error",
     concurrency: 1,
@@ -49,17 +54,23 @@ export async function startEnvoyUnderTest(
     url: `http://127.0.0.1:${port}`,
     process: envoy,
     cpuMicros: () => {
-      const fields = proc("stat")
-        .slice(proc("stat").lastIndexOf(")") + 2)
-        .split(" ");
-      return ((Number(fields[11]) + Number(fields[12])) * 1e6) / TICKS_PER_SECOND;
+      // Nanoseconds on a processor; the process's own file tells them of its first thread alone.
+      const spent = readdirSync(`/proc/${envoy.pid}/task`).map((task) =>
+        Number(proc(`task/${task}/schedstat`).split(" ")[0]),
+      );
+      return spent.reduce((sum, nanos) => sum + nanos, 0) / 1e3;
     },
     memoryBytes: () => Number(/VmRSS:\s+(\d+)/.exec(proc("status"))?.[1] ?? 0) * 1024,
     stop: () => envoy.stop(),
   };
 }
 
-function bootstrap(port: number, virtualHost: object, filters: readonly object[], backend?: Backend): object {
+function bootstrap(
+  port: number,
+  virtualHost: object,
+  filters: readonly object[],
+  { backend, accessLog }: UnderTestOptions,
+): object {
   const router = { name: "router", typed_config: { "@type": `${TYPE}envoy.extensions.filters.http.router.v3.Router` } };
   const manager = {
     "@type": `${TYPE}envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager`,
@@ -67,6 +78,7 @@ function bootstrap(port: number, virtualHost: object, filters: readonly object[]
     generate_request_id: false,
     route_config: { name: "routes", virtual_hosts: [virtualHost] },
     http_filters: [...filters, router],
+    ...(accessLog ? { access_log: [fileLog(accessLog)] } : {}),
   };
   const address = (host: string, number: number) => ({ socket_address: { address: host, port_value: number } });
   const endpoint = backend && { endpoint: { address: address(backend.host, backend.port) } };
@@ -89,6 +101,15 @@ function bootstrap(port: number, virtualHost: object, filters: readonly object[]
       clusters: backend ? [cluster] : [],
     },
   };
+}
+
+function fileLog({ path, format }: NonNullable<UnderTestOptions["accessLog"]>): object {
+  const typed_config = {
+    "@type": `${TYPE}envoy.extensions.access_loggers.file.v3.FileAccessLog`,
+    path,
+    log_format: { text_format_source: { inline_string: format } },
+  };
+  return { name: "file", typed_config };
 }
 
 async function freePort(): Promise<number> {

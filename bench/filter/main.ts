@@ -24,8 +24,8 @@ export interface Results {
 
 const { values } = parseArgs({
   options: {
-    rounds: { type: "string", default: "7" },
-    seconds: { type: "string", default: "3" },
+    rounds: { type: "string", default: "5" },
+    seconds: { type: "string", default: "2" },
     sizes: { type: "string", default: SIZES.join(",") },
     requests: { type: "string", default: "1000000" },
     out: { type: "string" },
@@ -101,8 +101,17 @@ function report(found: Results, judged: readonly Target[]): string {
     table(["ROUTED BY", "p50 us", "p99 us", "WORKER BUSY"], latency),
     table(["RULES", "IMAGE", "COMPILE ms", "LOAD ms", "MODULE MEMORY"], loading),
     table(
+      ["DELAY ms", "REQUESTS", "PAUSED AT ONCE", "LATE p50 ms", "LATE p99 ms", "UNDELAYED p50 ms"],
+      [delayRow(found.delays)],
+    ),
+    table(
       ["TARGET", "MEASURED", "MET"],
       judged.map(({ name, measured, met }) => [name, measured, met ? "yes" : "NO"]),
     ),
   ].join("\n");
+}
+
+function delayRow({ delayMillis, requests, paused, lateMillis, plainMillis }: Delays): string[] {
+  const late = [lateMillis.p50, lateMillis.p99, plainMillis.p50].map((millis) => millis.toFixed(2));
+  return [delayMillis, requests, paused].map(String).concat(late);
 }

@@ -41,7 +41,7 @@ export async function measureCosts(ending: Ending, options: CostOptions, backend
   const running: { contestant: Contestant; envoy: EnvoyUnderTest; runs: number[] }[] = [];
   try {
     for (const contestant of contestants) {
-      const envoy = await startEnvoyUnderTest(contestant.virtualHost, contestant.filters, backend);
+      const envoy = await startEnvoyUnderTest(contestant.virtualHost, contestant.filters, { backend });
       running.push({ contestant, envoy, runs: [] });
       await request(contestant, envoy, 1);
     }

@@ -19,7 +19,7 @@ export function targets(results: Results): Target[] {
   const p99 = (name: Contestant["name"]) => results.latency.find((row) => row.name === name)?.p99Micros ?? Number.NaN;
   const largest = results.loading.find((row) => row.rules === 10_000)?.loadMillis ?? Number.NaN;
   const { flatness, delays } = results;
-  const late = delays.lateMillis.p50 - delays.plainMillis.p50;
+  const late = delays.paused === delays.requests ? delays.lateMillis.p50 - delays.plainMillis.p50 : Number.NaN;
   const ratio = (a: number, b: number) => a / b;
   return [
     target("added CPU with 10 rules <= 4 us", few, (value) => value <= 4, "us"),
@@ -46,7 +46,7 @@ export function targets(results: Results): Target[] {
       "times",
     ),
     target("10,000 rules load in <= 20 ms", largest, (value) => value <= 20, "ms"),
-    target("delays met within 2 ms (median, over undelayed)", late, (value) => value <= 2, "ms"),
+    target("delays met within 2 ms (median), 1,000 paused at once", late, (value) => value <= 2, "ms"),
   ];
 }
 
