@@ -30,11 +30,18 @@ export const delta: Protocol<DeltaDiscoveryRequest> = {
     for (const name of added) {
       if (name === "*") continue;
       // The string of the snapshot, which all streams share, in place of one that only this one has.
-      const own = resources.get(name)?.name ?? name;
-      subscription.names.add(own);
-      subscription.asked.add(own);
+      subscription.names.add(resources.get(name)?.name ?? name);
     }
-    if (first) claim(subscription, request.initialResourceVersions, resources, awaited);
+    const versions = request.initialResourceVersions;
+    if (first && claimsAll(subscription, versions, resources, awaited)) {
+      subscription.held.isExactly(resources);
+      for (const name of added) if (name !== "*" && !resources.has(name)) subscription.asked.add(name);
+      if (subscription.wildcard) subscription.answerDue = true;
+      unsubscribe(subscription, removed);
+      return;
+    }
+    for (const name of added) if (name !== "*") subscription.asked.add(resources.get(name)?.name ?? name);
+    if (first) claim(subscription, versions, resources, awaited);
     if (subscription.wildcard && !wasWildcard) subscription.answerDue = true;
     else if (added.includes("*")) for (const name of resources.keys()) subscription.asked.add(name);
     const { held, asked, names } = subscription;
@@ -77,6 +84,22 @@ export const delta: Protocol<DeltaDiscoveryRequest> = {
   takesHeartbeats: () => true,
   encode: encodeDelta,
 };
+
+/** Whether a client that comes back says that it holds all there is as it is, and nothing else. */
+function claimsAll(
+  subscription: Subscription,
+  versions: Record<string, string>,
+  resources: ResourceMap,
+  awaited: ReadonlySet<string>,
+): boolean {
+  let count = 0;
+  for (const name in versions) {
+    if (resources.get(name)?.version !== versions[name] || !subscription.covers(name) || awaited.has(name))
+      return false;
+    count++;
+  }
+  return count > 0 && count === resources.size;
+}
 
 /** What the client says it holds from an earlier stream. It need not be asked for again, unless it is awaited. */
 function claim(

@@ -111,6 +111,8 @@ const DEFAULT_LIMITS: AdsLimits = {
 const DEFAULT_RETENTION: Retention = { entries: 1_000, millis: 600_000 };
 const BYTES_PER_ROUND = 1024 * 1024;
 const TURNS_PER_ROUND = 64;
+/** No stream is taken on while so many requests wait: each may be large, as those of clients that come back are. */
+const MOST_WAITING = 64;
 const CLOSE_GRACE_MILLIS = 1_000;
 
 /** A server that does not listen yet. See AdsOptions and SessionOptions for what can be set, DEFAULT_* for what is. */
@@ -234,6 +236,8 @@ class GrpcAdsServer implements AdsServer, StreamHost {
       refuse(status.UNAVAILABLE, "the control plane is not ready");
     } else if (this.#streams.size >= this.#limits.maxStreams) {
       refuse(status.RESOURCE_EXHAUSTED, "too many streams");
+    } else if (this.turns.waiting >= MOST_WAITING) {
+      refuse(status.RESOURCE_EXHAUSTED, "too many requests at once");
     } else if (!this.#rate.admit()) {
       refuse(status.RESOURCE_EXHAUSTED, "too many new streams at once");
     } else {

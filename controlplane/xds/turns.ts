@@ -35,6 +35,11 @@ export class Turns {
     this.#schedule();
   }
 
+  /** Requests that are not taken in yet. */
+  get waiting(): number {
+    return this.#requests.size;
+  }
+
   leave(taker: TurnTaker): void {
     this.#line.delete(taker);
   }
