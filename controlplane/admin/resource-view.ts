@@ -63,6 +63,7 @@ const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 const MOST_CERTIFICATES = 10;
 
 function viewChain(source: DataSource | undefined): JsonValue {
+  if (source?.specifier.case === "filename") return { file: source.specifier.value };
   if (source?.specifier.case !== "inlineBytes") return [];
   const blocks = Buffer.from(source.specifier.value).toString("latin1").match(CERTIFICATE) ?? [];
   const shown = blocks.slice(0, MOST_CERTIFICATES).map(viewCertificate);

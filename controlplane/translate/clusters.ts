@@ -12,7 +12,12 @@ import { BindConfigSchema } from "../gen/envoy/config/core/v3/address_pb.js";
 import { ClusterLoadAssignmentSchema } from "../gen/envoy/config/endpoint/v3/endpoint_pb.js";
 import type { DestinationPolicy } from "../mesh/destination-rules.js";
 import { type Endpoint, isHttp, type MeshService, type Protocol, type ServicePort } from "../mesh/service.js";
-import type { ConnectionPoolSettings, PolicySettings, Subset } from "../resources/destination-rule.js";
+import type {
+  ClientTlsSettings,
+  ConnectionPoolSettings,
+  PolicySettings,
+  Subset,
+} from "../resources/destination-rule.js";
 import { BLACK_HOLE_CLUSTER, clusterName, INBOUND_PASSTHROUGH_CLUSTER, PASSTHROUGH_CLUSTER } from "./cluster-name.js";
 import { applySettings, effectiveSettings } from "./cluster-policy.js";
 import { type Context, destinationPolicy } from "./context.js";
@@ -50,16 +55,21 @@ export function serviceClusters(service: MeshService, context: Context): EnvoyRe
     );
 }
 
-/** The credentials that the clusters of a service name. */
-export function serviceCredentials(service: MeshService, context: Context): string[] {
+/** All TLS settings that the clusters of a service may have. */
+export function serviceTls(service: MeshService, context: Context): ClientTlsSettings[] {
   const policy = destinationPolicy(context, service);
   const policies = [
     policy?.trafficPolicy,
     ...[...(policy?.subsets.values() ?? [])].map((subset) => subset.trafficPolicy),
   ];
   return policies.flatMap((own) =>
-    own ? [own, ...own.portLevelSettings.values()].flatMap(({ tls }) => tls?.credentialName ?? []) : [],
+    own ? [own, ...own.portLevelSettings.values()].flatMap(({ tls }) => tls ?? []) : [],
   );
+}
+
+/** The credentials that the clusters of a service name. */
+export function serviceCredentials(service: MeshService, context: Context): string[] {
+  return serviceTls(service, context).flatMap(({ credentialName }) => credentialName ?? []);
 }
 
 /** Whether a service's clusters are the same for all proxies that have this policy for it. */

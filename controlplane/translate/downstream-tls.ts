@@ -13,16 +13,10 @@ import {
 } from "../gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
 import type { CertificateFiles } from "../proxy/proxy.js";
 import type { ServerTlsSettings } from "../resources/gateway.js";
+import { serverFiles } from "./file-secrets.js";
 import { pack } from "./resource.js";
 import { caSecretName, secretName } from "./secret-name.js";
-import {
-  certificateFiles,
-  file,
-  secretByAds,
-  setOwnCertificate,
-  setSecretValidation,
-  validationOf,
-} from "./tls-context.js";
+import { secretByAds, setFiles, setSecretValidation, validationOf } from "./tls-context.js";
 
 /**
  * `alpn` are the application protocols to offer; empty for plain TCP. `own` is the workload's certificate, which
@@ -33,12 +27,7 @@ export function downstreamTls(tls: ServerTlsSettings, alpn: readonly string[], o
     alpnProtocols: [...alpn],
     tlsParams: tlsParameters(tls),
   });
-  if (tls.mode === "ISTIO_MUTUAL") {
-    setOwnCertificate(commonTlsContext, own, tls.subjectAltNames);
-  } else {
-    setCertificate(commonTlsContext, tls);
-    if (tls.mode === "MUTUAL" || tls.mode === "OPTIONAL_MUTUAL") setClientValidation(commonTlsContext, tls);
-  }
+  setCertificates(commonTlsContext, tls, own);
   const context = create(DownstreamTlsContextSchema, {
     commonTlsContext,
     requireClientCertificate: tls.mode === "MUTUAL" || tls.mode === "ISTIO_MUTUAL",
@@ -65,20 +54,15 @@ function tlsParameters(tls: ServerTlsSettings): TlsParameters {
   });
 }
 
-function setCertificate(context: CommonTlsContext, tls: ServerTlsSettings): void {
-  if (tls.credentialName) {
-    context.tlsCertificateSdsSecretConfigs = [secretByAds(secretName(tls.credentialName))];
-  } else if (tls.serverCertificate && tls.privateKey) {
-    context.tlsCertificates = [certificateFiles(tls.serverCertificate, tls.privateKey)];
-  }
-}
-
-function setClientValidation(context: CommonTlsContext, tls: ServerTlsSettings): void {
+function setCertificates(context: CommonTlsContext, tls: ServerTlsSettings, own: CertificateFiles): void {
+  const verifies = tls.mode === "MUTUAL" || tls.mode === "OPTIONAL_MUTUAL";
   const validation = validationOf(tls.subjectAltNames);
-  if (tls.credentialName) {
-    setSecretValidation(context, validation, caSecretName(tls.credentialName));
+  if (tls.credentialName && tls.mode !== "ISTIO_MUTUAL") {
+    context.tlsCertificateSdsSecretConfigs = [secretByAds(secretName(tls.credentialName))];
+    if (verifies) setSecretValidation(context, validation, caSecretName(tls.credentialName));
     return;
   }
-  if (tls.caCertificates) validation.trustedCa = file(tls.caCertificates);
-  context.validationContextType = { case: "validationContext", value: validation };
+  // Without an authority the names alone have to hold.
+  if (verifies) context.validationContextType = { case: "validationContext", value: validation };
+  setFiles(context, serverFiles(tls, own), validation);
 }

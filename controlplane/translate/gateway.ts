@@ -11,6 +11,7 @@ import { bindPort } from "./bind.js";
 import { clusterName } from "./cluster-name.js";
 import { type Context, destinationPolicy } from "./context.js";
 import { downstreamTls } from "./downstream-tls.js";
+import { serverFiles, type TlsFiles } from "./file-secrets.js";
 import { distinctChains, filterChain, listener } from "./filter-chain.js";
 import { boundVirtualServices, type GatewayServer } from "./gateway-routes.js";
 import { httpConnection } from "./http-connection.js";
@@ -198,4 +199,12 @@ function l4Chains(entry: GatewayServer, context: Context): FilterChain[] {
 /** The credentials that the gateway's servers name. */
 export function gatewayCredentials(context: Context): string[] {
   return selectedServers(context).flatMap(({ server }) => server.tls?.credentialName ?? []);
+}
+
+/** The files that the gateway's servers read certificates from. */
+export function gatewayFiles(context: Context): TlsFiles[] {
+  const own = context.proxy.serverCertificate;
+  return selectedServers(context).flatMap(({ server }) =>
+    server.tls && terminatesTls(server) ? serverFiles(server.tls, own) : [],
+  );
 }

@@ -15,6 +15,7 @@ import { BLACK_HOLE_CLUSTER, clusterName, INBOUND_PASSTHROUGH_CLUSTER } from "./
 import { inboundCluster } from "./clusters.js";
 import type { Context } from "./context.js";
 import { downstreamTls } from "./downstream-tls.js";
+import { fileSecrets, serverFiles } from "./file-secrets.js";
 import { filterChain, listener } from "./filter-chain.js";
 import { httpConnection } from "./http-connection.js";
 import { type EnvoyResource, encodeResource } from "./resource.js";
@@ -58,7 +59,10 @@ export function inboundListeners(context: Context): EnvoyResource[] {
     });
     return encodeResource(ListenerSchema, built.name, built);
   });
-  return [...clusters, ...captured, ...listeners];
+  const secrets = fileSecrets(
+    ports.flatMap(({ tls }) => (tls ? serverFiles(tls, context.proxy.serverCertificate) : [])),
+  );
+  return [...clusters, ...captured, ...listeners, ...secrets];
 }
 
 /** A Sidecar's ingress says it all where there is one; otherwise the services that the workload stands behind. */

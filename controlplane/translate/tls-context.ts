@@ -1,12 +1,9 @@
 // Pieces that TLS towards clients and towards destinations have in common.
 import { create } from "@bufbuild/protobuf";
-import { type DataSource, DataSourceSchema } from "../gen/envoy/config/core/v3/base_pb.js";
 import {
   type CertificateValidationContext,
   CertificateValidationContextSchema,
   SubjectAltNameMatcher_SanType,
-  type TlsCertificate,
-  TlsCertificateSchema,
 } from "../gen/envoy/extensions/transport_sockets/tls/v3/common_pb.js";
 import {
   type SdsSecretConfig,
@@ -16,28 +13,15 @@ import {
   type CommonTlsContext,
   CommonTlsContext_CombinedCertificateValidationContextSchema,
 } from "../gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
-import type { CertificateFiles } from "../proxy/proxy.js";
+import { authorityName, certificateName, type TlsFiles } from "./file-secrets.js";
 import { adsSource } from "./values.js";
 
-/** A file on the proxy's own machine. */
-export function file(filename: string): DataSource {
-  return create(DataSourceSchema, { specifier: { case: "filename", value: filename } });
-}
-
-/** The workload's own certificate, and the authority that it verifies the other side by. */
-export function setOwnCertificate(
-  context: CommonTlsContext,
-  files: CertificateFiles,
-  subjectAltNames: readonly string[],
-): void {
-  context.tlsCertificates = [certificateFiles(files.chain, files.key)];
-  const validation = validationOf(subjectAltNames);
-  validation.trustedCa = file(files.root);
-  context.validationContextType = { case: "validationContext", value: validation };
-}
-
-export function certificateFiles(certificateChain: string, privateKey: string): TlsCertificate {
-  return create(TlsCertificateSchema, { certificateChain: file(certificateChain), privateKey: file(privateKey) });
+/** Certificate and authority out of files, as far as there are any; `validation` says what else must hold. */
+export function setFiles(context: CommonTlsContext, files: TlsFiles, validation: CertificateValidationContext): void {
+  const certificate = certificateName(files);
+  if (certificate) context.tlsCertificateSdsSecretConfigs = [secretByAds(certificate)];
+  const authority = authorityName(files);
+  if (authority) setSecretValidation(context, validation, authority);
 }
 
 /** A secret that travels over the aggregated stream. */

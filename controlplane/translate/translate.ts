@@ -5,12 +5,13 @@ import type { Mesh } from "../mesh/mesh.js";
 import type { MeshService } from "../mesh/service.js";
 import type { Steps } from "../policy/steps.js";
 import type { Proxy } from "../proxy/proxy.js";
-import { areSameForAll, serviceClusters, serviceCredentials, specialClusters } from "./clusters.js";
+import { areSameForAll, serviceClusters, serviceCredentials, serviceTls, specialClusters } from "./clusters.js";
 import { type Context, createContext, destinationPolicy } from "./context.js";
 import { extensionConfig } from "./extension-config.js";
 import { proxyExtensions } from "./extensions.js";
 import { triedClusters } from "./fault-tries.js";
-import { gatewayCredentials, gatewayListeners, gatewayRouteServers } from "./gateway.js";
+import { clientFiles, fileSecrets } from "./file-secrets.js";
+import { gatewayCredentials, gatewayFiles, gatewayListeners, gatewayRouteServers } from "./gateway.js";
 import { encodedGatewayHost, gatewayRoutes, planGatewayHosts } from "./gateway-routes.js";
 import { inboundListeners } from "./inbound.js";
 import { Memo } from "./memo.js";
@@ -193,11 +194,14 @@ function otherResources(context: Context): ByType {
   return memo.of("others", dependencies, (before: ByType | undefined) => {
     const credentials = services.flatMap((service) => serviceCredentials(service, context));
     if (proxy.role === "router") credentials.push(...gatewayCredentials(context));
-    return groupByType(secretResources(credentials, context), before);
+    const files = services
+      .flatMap((service) => serviceTls(service, context))
+      .map((tls) => clientFiles(tls, proxy.clientCertificate));
+    return groupByType([...secretResources(credentials, context), ...fileSecrets(files)], before);
   });
 }
 
-/** A proxy's own listeners and clusters; of the rules, only those for connections that are not read as HTTP count. */
+/** A proxy's own listeners, clusters and secrets; of the rules, only those for connections that are not read as HTTP count. */
 function ownResources(context: Context): readonly EnvoyResource[] {
   const { memo, mesh, proxy, scope } = context;
   const l4 = memo.list("rules for connections", [mesh.virtualServices], () =>
@@ -209,7 +213,7 @@ function ownResources(context: Context): readonly EnvoyResource[] {
     cheap: [proxy, services, destinationRules, secrets, gateways, workloads, scope.sidecar, l4, extensions],
   };
   return memo.of(`own of ${proxy.id}`, dependencies, () => {
-    if (proxy.role === "router") return gatewayListeners(context);
+    if (proxy.role === "router") return [...gatewayListeners(context), ...fileSecrets(gatewayFiles(context))];
     const inbound = inboundListeners(context);
     const names = inbound.filter(({ typeUrl }) => typeUrl === LISTENER_TYPE).map(({ name }) => name);
     return [...inbound, ...outboundListeners(context, new Set(names))];

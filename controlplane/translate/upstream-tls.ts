@@ -8,19 +8,10 @@ import {
 } from "../gen/envoy/extensions/transport_sockets/tls/v3/tls_pb.js";
 import type { CertificateFiles } from "../proxy/proxy.js";
 import type { ClientTlsSettings } from "../resources/destination-rule.js";
+import { clientFiles } from "./file-secrets.js";
 import { pack } from "./resource.js";
 import { caSecretName, secretName } from "./secret-name.js";
-import {
-  certificateFiles,
-  file,
-  secretByAds,
-  setOwnCertificate,
-  setSecretValidation,
-  validationOf,
-} from "./tls-context.js";
-
-/** Where Debian, Alpine and their kin keep the certificate authorities that everyone trusts. */
-const SYSTEM_ROOTS = "/etc/ssl/certs/ca-certificates.crt";
+import { secretByAds, setFiles, setSecretValidation, validationOf } from "./tls-context.js";
 
 /**
  * Undefined where the traffic stays in the clear. The server's certificate is verified, against the system's authorities
@@ -38,12 +29,9 @@ export function upstreamTls(
   const named = tls.subjectAltNames.length > 0 ? tls.subjectAltNames : subjectAltNames;
   const names = named.length > 0 || sni === "" ? named : [sni];
   const commonTlsContext = create(CommonTlsContextSchema, { alpnProtocols: [...alpn] });
-  if (tls.mode === "ISTIO_MUTUAL") {
-    setOwnCertificate(commonTlsContext, own, named);
-  } else {
-    setCertificate(commonTlsContext, tls);
-    if (!tls.insecureSkipVerify) setValidation(commonTlsContext, tls, names);
-  }
+  if (tls.credentialName && tls.mode !== "ISTIO_MUTUAL") setCredential(commonTlsContext, tls, names);
+  const verified = tls.mode === "ISTIO_MUTUAL" ? named : names;
+  setFiles(commonTlsContext, clientFiles(tls, own), validationOf(verified));
   return create(TransportSocketSchema, {
     name: "envoy.transport_sockets.tls",
     configType: {
@@ -58,21 +46,8 @@ export function asksByHostHeader(tls: ClientTlsSettings | undefined, hostname: s
   return (tls?.mode === "SIMPLE" || tls?.mode === "MUTUAL") && tls.sni === undefined && hostname.startsWith("*");
 }
 
-function setCertificate(context: CommonTlsContext, tls: ClientTlsSettings): void {
-  if (tls.clientCertificate && tls.privateKey) {
-    context.tlsCertificates = [certificateFiles(tls.clientCertificate, tls.privateKey)];
-  } else if (tls.credentialName && tls.mode === "MUTUAL") {
-    context.tlsCertificateSdsSecretConfigs = [secretByAds(secretName(tls.credentialName))];
-  }
-}
-
-function setValidation(context: CommonTlsContext, tls: ClientTlsSettings, names: readonly string[]): void {
-  const validation = validationOf(names);
-  if (tls.credentialName) {
-    setSecretValidation(context, validation, caSecretName(tls.credentialName));
-    return;
-  }
-  validation.trustedCa = file(tls.caCertificates ?? SYSTEM_ROOTS);
-  if (tls.caCrl) validation.crl = file(tls.caCrl);
-  context.validationContextType = { case: "validationContext", value: validation };
+function setCredential(context: CommonTlsContext, tls: ClientTlsSettings, names: readonly string[]): void {
+  const credential = tls.credentialName ?? "";
+  if (tls.mode === "MUTUAL") context.tlsCertificateSdsSecretConfigs = [secretByAds(secretName(credential))];
+  if (!tls.insecureSkipVerify) setSecretValidation(context, validationOf(names), caSecretName(credential));
 }

@@ -218,15 +218,19 @@ export class Session<Request extends AnyRequest> {
 
   /** Removals cool from the moment on that nothing refers to them any more, and only the delivered ones ripen. */
   #ripen(now: number): void {
-    if (this.#cooling === undefined) {
-      const isGreen = (generation: number) => generation > this.#ripe;
-      const green = this.#active().some(({ removals }) => [...removals.values()].some(isGreen));
-      if (!green) return;
-      this.#cooling = { generation: this.#generation, until: now + this.options.removalDelayMillis };
-    }
-    if (now < this.#cooling.until) return;
+    this.#cool(now);
+    if (this.#cooling === undefined || now < this.#cooling.until) return;
     this.#ripe = this.#cooling.generation;
     this.#cooling = undefined;
+    // Nothing may be left to send of these, if the client wants none of them any more: others must not wait for it.
+    this.#cool(now);
+  }
+
+  #cool(now: number): void {
+    const isGreen = (generation: number) => generation > this.#ripe;
+    if (this.#cooling !== undefined) return;
+    if (!this.#active().some(({ removals }) => [...removals.values()].some(isGreen))) return;
+    this.#cooling = { generation: this.#generation, until: now + this.options.removalDelayMillis };
   }
 
   /** Tells the client of one type that what has a TTL still holds. */

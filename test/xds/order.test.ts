@@ -334,6 +334,27 @@ describe.each(["delta", "sotw"] as const)("%s", (variant) => {
   });
 });
 
+test("delta: a removal that the client no longer waits for does not hold up later ones", async () => {
+  const at = await stage({ removalDelayMillis: 100 });
+  at.cache.set("proxy", snapshot({ [CLUSTER]: { a: "1", b: "1" }, [SECRET]: { s: "1" } }));
+  const stream = at.open("delta");
+  stream.subscribe(CLUSTER);
+  await stream.accept();
+  stream.subscribe(SECRET, "s");
+  await stream.accept("s");
+  at.cache.set("proxy", snapshot({ [CLUSTER]: { a: "1", b: "1" }, [SECRET]: {} }));
+  await at.fence();
+  stream.send({ typeUrl: SECRET, resourceNamesUnsubscribe: ["s"] });
+  await at.fence();
+  at.clock.advance(50);
+  at.cache.set("proxy", snapshot({ [CLUSTER]: { a: "1" }, [SECRET]: {} }));
+  await at.fence();
+  at.clock.advance(50);
+  await at.fence();
+  at.clock.advance(100);
+  expect(await stream.accept()).toMatchObject({ typeUrl: CLUSTER, resources: [], removed: ["b"] });
+});
+
 test("delta: what was removed while a client was away goes only after its routes were brought up to date", async () => {
   const at = await stage({ removalDelayMillis: 100 });
   at.cache.set("proxy", snapshot({ [CLUSTER]: { new: "1" }, [ROUTES]: { r: "2" } }));
