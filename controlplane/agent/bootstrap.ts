@@ -4,6 +4,7 @@ import { isIP } from "node:net";
 import { parse } from "yaml";
 import { type AdsCredentials, type Securable, secureAds } from "./ads-credentials.js";
 import { packagePath } from "./package-root.js";
+import { type Limitable, limitResources, type ResourceLimits } from "./resource-limits.js";
 
 export interface HostPort {
   readonly host: string;
@@ -39,9 +40,11 @@ export interface BootstrapOptions {
   readonly dnsResolver?: HostPort;
   /** Plaintext, and nothing to show, by default. */
   readonly credentials?: AdsCredentials;
+  /** Those of envoy/bootstrap.yaml by default. */
+  readonly limits?: ResourceLimits;
 }
 
-interface Template extends Securable {
+interface Template extends Securable, Limitable {
   node: Record<string, unknown>;
   admin: { address: unknown };
   static_resources: Securable["static_resources"] & {
@@ -59,6 +62,7 @@ export function createBootstrap(identity: ProxyIdentity, options: BootstrapOptio
   ads.type = isIP(options.ads.host) ? "STATIC" : "STRICT_DNS";
   ads.load_assignment.endpoints = [{ lb_endpoints: [{ endpoint: { address: socketAddress(options.ads) } }] }];
   if (options.credentials) secureAds(bootstrap, options.ads.host, options.credentials);
+  if (options.limits) limitResources(bootstrap, options.limits);
   if (options.dnsResolver) bootstrap.typed_dns_resolver_config = caresResolver(options.dnsResolver);
   return bootstrap;
 }

@@ -26,6 +26,16 @@ export function readCount(flag: string, text: string, least: number): Read<numbe
   return { value: Number(text) };
 }
 
+const SIZE_UNITS = { "": 1, k: 1e3, M: 1e6, G: 1e9, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30 } as const;
+
+/** "512Mi", "1G" or a number of bytes, as Kubernetes writes sizes; in bytes, at least the given number. */
+export function readSize(flag: string, text: string, least: number): Read<number> {
+  const found = /^(\d+)(|k|M|G|Ki|Mi|Gi)$/.exec(text);
+  const bytes = Number(found?.[1]) * SIZE_UNITS[(found?.[2] ?? "") as keyof typeof SIZE_UNITS];
+  if (found && Number.isSafeInteger(bytes) && bytes >= least) return { value: bytes };
+  return { error: `${flag} is "${text}": write a size, as in 512Mi, of at least ${least} bytes` };
+}
+
 /** "app=reviews,version=v1"; empty text is an empty list. */
 export function readPairs(flag: string, text: string): Read<Readonly<Record<string, string>>> {
   const pairs: Record<string, string> = {};

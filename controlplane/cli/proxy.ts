@@ -11,6 +11,7 @@ import { probeWorkload } from "../agent/workload-probe.js";
 import { type CommandDefinition, type CommandIo, exitCode, type OptionValues } from "./command.js";
 import { type Read, readCount, readDuration, readHostPort, readPairs } from "./flag-values.js";
 import { readCredentials } from "./proxy-credentials.js";
+import { LIMIT_OPTIONS, readLimits } from "./proxy-limits.js";
 import { readStatusSettings, STATUS_OPTIONS, type StatusSettings } from "./proxy-status.js";
 
 export const proxyCommand: CommandDefinition = {
@@ -56,6 +57,7 @@ export const proxyCommand: CommandDefinition = {
       default: "auto",
     },
     { flags: "--concurrency <n>", summary: "worker threads (default: one a core)" },
+    ...LIMIT_OPTIONS,
     { flags: "--dns-resolver <host:port>", summary: "asked for names in place of the system's resolvers" },
     { flags: "--envoy <path>", summary: "the Envoy to run (default: HEADGATE_ENVOY, PATH, or the pinned one)" },
     {
@@ -80,6 +82,7 @@ export const proxyCommand: CommandDefinition = {
       return exitCode.ok;
     }
     const say = (message: string) => io.stderr.write(`headgate proxy: ${message}\n`);
+    if (settings.value.warning) say(settings.value.warning);
     const env = settings.value.envoy ? { ...io.env, HEADGATE_ENVOY: settings.value.envoy } : io.env;
     const binary = await findEnvoy({ env, onProgress: say });
     if ("error" in binary) {
@@ -94,6 +97,8 @@ interface Settings extends BootstrapOptions {
   readonly identity: ProxyIdentity;
   readonly status: StatusSettings;
   readonly drainMs: number;
+  /** To be told before the start. */
+  readonly warning?: string;
   readonly logLevel: string;
   readonly concurrency?: number;
   readonly envoy?: string;
@@ -214,6 +219,8 @@ async function readSettings(options: OptionValues, cwd: string): Promise<Read<Se
   if ("errors" in credentials) errors.push(...credentials.errors);
   const status = readStatusSettings(options);
   if ("errors" in status) errors.push(...status.errors);
+  const limits = await readLimits(options);
+  if ("errors" in limits) errors.push(...limits.errors);
   if (errors.length > 0) return { error: errors.join("\n  ") };
   const [region, zone, subzone] = (given("locality") ?? "").split("/");
   return {
@@ -224,6 +231,7 @@ async function readSettings(options: OptionValues, cwd: string): Promise<Read<Se
       ...(dnsResolver ? { dnsResolver } : {}),
       ...(concurrency === undefined ? {} : { concurrency }),
       ...(given("envoy") ? { envoy: given("envoy") as string } : {}),
+      ...("value" in limits ? limits.value : {}),
       status: "value" in status ? status.value : {},
       drainMs,
       logLevel: given("logLevel") ?? "warning",
