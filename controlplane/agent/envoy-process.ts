@@ -30,8 +30,12 @@ export interface EnvoyOptions {
   /** How long a listener that the control plane removed or replaced may finish its connections; 45 s by default. */
   readonly listenerDrainSeconds?: number;
   readonly extraArguments?: readonly string[];
-  /** Each line that Envoy logs. */
+  /** Each line that Envoy logs, and what it writes to standard output if onOutput does not take it. */
   readonly onLog?: (line: string) => void;
+  /** Each line of Envoy's standard output, where access logs go. */
+  readonly onOutput?: (line: string) => void;
+  /** What a person should know of the agent's own part; onLog takes it otherwise. */
+  readonly onNotice?: (notice: string) => void;
   /** Envoy ended by itself and is started again after restartInMs. */
   readonly onCrash?: (exit: ChildExit, restartInMs: number) => void;
 }
@@ -68,7 +72,9 @@ export interface EnvoyProcess {
 export async function startEnvoy(options: EnvoyOptions): Promise<EnvoyProcess> {
   const directory = await mkdtemp(join(tmpdir(), "headgate-envoy-"));
   try {
-    const secrets = await followSecrets(options.bootstrap, directory, (notice) => options.onLog?.(notice));
+    const secrets = await followSecrets(options.bootstrap, directory, (notice) =>
+      (options.onNotice ?? options.onLog)?.(notice),
+    );
     await writeFile(join(directory, "bootstrap.json"), JSON.stringify(secrets.bootstrap), { mode: 0o600 });
     const envoy = new SupervisedEnvoy(options, directory);
     void envoy.exited.then(() => secrets.close());
@@ -114,8 +120,9 @@ class SupervisedEnvoy implements EnvoyProcess {
     this.#child = child;
     // Stopped between a crash and this restart.
     if (this.#stopping.signal.aborted) child.kill("SIGKILL");
-    for (const stream of [child.stdout, child.stderr])
-      createInterface({ input: stream }).on("line", (line) => this.#log(line));
+    createInterface({ input: child.stderr }).on("line", (line) => this.#log(line));
+    const onOutput = this.#options.onOutput ?? ((line: string) => this.#log(line));
+    createInterface({ input: child.stdout }).on("line", onOutput);
     const startedAt = Date.now();
     void this.#awaitAdmin(child, addressFile);
     void child.exited.then((exit) => this.#ended(exit, Date.now() - startedAt));

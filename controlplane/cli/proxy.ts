@@ -12,6 +12,7 @@ import { type CommandDefinition, type CommandIo, exitCode, type OptionValues } f
 import { type Read, readCount, readDuration, readHostPort, readPairs } from "./flag-values.js";
 import { readCredentials } from "./proxy-credentials.js";
 import { LIMIT_OPTIONS, readLimits } from "./proxy-limits.js";
+import { LOG_OPTIONS, type LogSettings, type ProxyLog, proxyLog, readLogSettings } from "./proxy-log.js";
 import { readStatusSettings, STATUS_OPTIONS, type StatusSettings } from "./proxy-status.js";
 
 export const proxyCommand: CommandDefinition = {
@@ -60,12 +61,7 @@ export const proxyCommand: CommandDefinition = {
     ...LIMIT_OPTIONS,
     { flags: "--dns-resolver <host:port>", summary: "asked for names in place of the system's resolvers" },
     { flags: "--envoy <path>", summary: "the Envoy to run (default: HEADGATE_ENVOY, PATH, or the pinned one)" },
-    {
-      flags: "--log-level <level>",
-      summary: "Envoy's log level",
-      choices: ["trace", "debug", "info", "warning", "error", "critical", "off"],
-      default: "warning",
-    },
+    ...LOG_OPTIONS,
     { flags: "--drain-time <duration>", summary: "how long requests may finish at the end", default: "5s" },
     { flags: "--print-bootstrap", summary: "print the bootstrap as JSON and start nothing" },
   ],
@@ -81,15 +77,15 @@ export const proxyCommand: CommandDefinition = {
       io.stdout.write(`${JSON.stringify(bootstrap, null, 2)}\n`);
       return exitCode.ok;
     }
-    const say = (message: string) => io.stderr.write(`headgate proxy: ${message}\n`);
-    if (settings.value.warning) say(settings.value.warning);
+    const log = proxyLog(io, settings.value.log.format);
+    if (settings.value.warning) log.say(settings.value.warning, "warning");
     const env = settings.value.envoy ? { ...io.env, HEADGATE_ENVOY: settings.value.envoy } : io.env;
-    const binary = await findEnvoy({ env, onProgress: say });
+    const binary = await findEnvoy({ env, onProgress: log.say });
     if ("error" in binary) {
-      say(settings.value.envoy ? binary.error.replace("HEADGATE_ENVOY is", "--envoy is") : binary.error);
+      log.say(settings.value.envoy ? binary.error.replace("HEADGATE_ENVOY is", "--envoy is") : binary.error, "error");
       return exitCode.unavailable;
     }
-    return runUntilStopped(settings.value, bootstrap, binary.value.path, io, say);
+    return runUntilStopped(settings.value, bootstrap, binary.value.path, io, log);
   },
 };
 
@@ -99,7 +95,7 @@ interface Settings extends BootstrapOptions {
   readonly drainMs: number;
   /** To be told before the start. */
   readonly warning?: string;
-  readonly logLevel: string;
+  readonly log: LogSettings;
   readonly concurrency?: number;
   readonly envoy?: string;
 }
@@ -109,46 +105,45 @@ async function runUntilStopped(
   bootstrap: object,
   binary: string,
   io: CommandIo,
-  say: (message: string) => void,
+  log: ProxyLog,
 ): Promise<number> {
   const envoy: EnvoyProcess | undefined = await startEnvoy({
     bootstrap,
     binary,
-    logLevel: settings.logLevel,
+    logLevel: settings.log.level,
+    ...(settings.log.components ? { extraArguments: ["--component-log-level", settings.log.components] } : {}),
     ...(settings.concurrency === undefined ? {} : { concurrency: settings.concurrency }),
-    onLog: (line) => io.stderr.write(`${line}\n`),
+    onLog: log.envoy,
+    onOutput: (line) => io.stdout.write(`${line}\n`),
+    onNotice: (notice) => log.say(notice, "warning"),
     onCrash: ({ code, signal }, restartInMs) => {
-      say(`Envoy ended by itself (${signal ?? `exit code ${code}`}); starting it again in ${restartInMs} ms`);
+      const how = signal ?? `exit code ${code}`;
+      log.say(`Envoy ended by itself (${how}); starting it again in ${restartInMs} ms`, "error");
     },
   }).catch((error: Error) => {
-    say(error.message);
+    log.say(error.message, "error");
     return undefined;
   });
   if (!envoy) return exitCode.unavailable;
-  const status = await tellStatus(envoy, settings, say);
+  const status = await tellStatus(envoy, settings, log);
   if ("error" in status) {
-    say(status.error);
+    log.say(status.error, "error");
     await envoy.stop();
     return exitCode.unavailable;
   }
   try {
-    return await untilStopped(envoy, settings, io, say);
+    return await untilStopped(envoy, settings, io, log);
   } finally {
     status.value.close();
   }
 }
 
 /** Until the person or Envoy has it end; resolves with the exit code. */
-async function untilStopped(
-  envoy: EnvoyProcess,
-  settings: Settings,
-  io: CommandIo,
-  say: (message: string) => void,
-): Promise<number> {
+async function untilStopped(envoy: EnvoyProcess, settings: Settings, io: CommandIo, log: ProxyLog): Promise<number> {
   const { host, port } = settings.ads;
-  say(`started Envoy (pid ${envoy.pid}), waiting for the control plane at ${host}:${port}`);
+  log.say(`started Envoy (pid ${envoy.pid}), waiting for the control plane at ${host}:${port}`);
   void envoy.ready(io.signal).then(
-    () => say(`ready; Envoy's admin interface is http://${envoy.adminAddress?.host}:${envoy.adminAddress?.port}`),
+    () => log.say(`ready; Envoy's admin interface is http://${envoy.adminAddress?.host}:${envoy.adminAddress?.port}`),
     () => {},
   );
   const stopped = new Promise<"stopped">((resolve) => {
@@ -156,11 +151,11 @@ async function untilStopped(
     io.signal.addEventListener("abort", () => resolve("stopped"), { once: true });
   });
   if ((await Promise.race([stopped, envoy.exited])) === "stopped") {
-    say(`draining for up to ${settings.drainMs} ms`);
+    log.say(`draining for up to ${settings.drainMs} ms`);
     await envoy.stop({ drainMs: settings.drainMs, ...(io.hurry ? { hurry: io.hurry } : {}) });
     return exitCode.ok;
   }
-  await envoy.live().catch((error: Error) => say(error.message));
+  await envoy.live().catch((error: Error) => log.say(error.message, "error"));
   return exitCode.unavailable;
 }
 
@@ -168,7 +163,7 @@ async function untilStopped(
 async function tellStatus(
   envoy: EnvoyProcess,
   { status: { listen, probe }, credentials }: Settings,
-  say: (message: string) => void,
+  log: ProxyLog,
 ): Promise<{ readonly value: Pick<StatusServer, "close"> } | { readonly error: string }> {
   if (!listen) return { value: { close: () => {} } };
   const workload = probe && probeWorkload(probe);
@@ -177,7 +172,7 @@ async function tellStatus(
   const metrics = createAgentMetrics({ envoy, missing, ...(certificate === undefined ? {} : { certificate }) });
   try {
     const server = await startStatusServer(listen, { missing, metrics });
-    say(`its state is told at http://${listen.host}:${server.address.port}/healthz/ready`);
+    log.say(`its state is told at http://${listen.host}:${server.address.port}/healthz/ready`);
     return {
       value: {
         close() {
@@ -221,6 +216,7 @@ async function readSettings(options: OptionValues, cwd: string): Promise<Read<Se
   if ("errors" in status) errors.push(...status.errors);
   const limits = await readLimits(options);
   if ("errors" in limits) errors.push(...limits.errors);
+  const log = need(readLogSettings(options));
   if (errors.length > 0) return { error: errors.join("\n  ") };
   const [region, zone, subzone] = (given("locality") ?? "").split("/");
   return {
@@ -234,7 +230,7 @@ async function readSettings(options: OptionValues, cwd: string): Promise<Read<Se
       ...("value" in limits ? limits.value : {}),
       status: "value" in status ? status.value : {},
       drainMs,
-      logLevel: given("logLevel") ?? "warning",
+      log: log as LogSettings,
       identity: {
         role: given("role") === "router" ? "router" : "sidecar",
         name: given("name") ?? hostname(),
