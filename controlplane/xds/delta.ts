@@ -1,9 +1,5 @@
 // The incremental variant: requests add to and take from a subscription, responses carry what differs.
-import { fromBinary } from "@bufbuild/protobuf";
-import {
-  type DeltaDiscoveryRequest,
-  DeltaDiscoveryRequestSchema,
-} from "../gen/envoy/service/discovery/v3/discovery_pb.js";
+import { type DeltaRequest, decodeDeltaRequest } from "./delta-request.js";
 import { type ResourceMap, versionOf } from "./difference.js";
 import { encodeDelta } from "./encode.js";
 import type { Protocol } from "./protocol.js";
@@ -11,14 +7,14 @@ import { sharedRuns } from "./runs.js";
 import type { XdsResource } from "./snapshot.js";
 import type { Subscription } from "./subscription.js";
 
-export const delta: Protocol<DeltaDiscoveryRequest> = {
+export const delta: Protocol<DeltaRequest> = {
   name: "delta",
-  decode: (bytes) => fromBinary(DeltaDiscoveryRequestSchema, bytes),
+  decode: decodeDeltaRequest,
   isStale: () => false,
   names: (request) => [
     ...request.resourceNamesSubscribe,
     ...request.resourceNamesUnsubscribe,
-    ...Object.keys(request.initialResourceVersions),
+    ...request.initialResourceVersions.keys(),
   ],
   wanted: (request) => request.resourceNamesSubscribe,
 
@@ -88,29 +84,26 @@ export const delta: Protocol<DeltaDiscoveryRequest> = {
 /** Whether a client that comes back says that it holds all there is as it is, and nothing else. */
 function claimsAll(
   subscription: Subscription,
-  versions: Record<string, string>,
+  versions: ReadonlyMap<string, string>,
   resources: ResourceMap,
   awaited: ReadonlySet<string>,
 ): boolean {
-  let count = 0;
-  for (const name in versions) {
-    if (resources.get(name)?.version !== versions[name] || !subscription.covers(name) || awaited.has(name))
-      return false;
-    count++;
+  if (versions.size !== resources.size) return false;
+  for (const [name, version] of versions) {
+    if (resources.get(name)?.version !== version || !subscription.covers(name) || awaited.has(name)) return false;
   }
-  return count > 0 && count === resources.size;
+  return versions.size > 0;
 }
 
 /** What the client says it holds from an earlier stream. It need not be asked for again, unless it is awaited. */
 function claim(
   subscription: Subscription,
-  versions: Record<string, string>,
+  versions: ReadonlyMap<string, string>,
   resources: ResourceMap,
   awaited: ReadonlySet<string>,
 ): void {
-  for (const name in versions) {
+  for (const [name, version] of versions) {
     if (!subscription.covers(name)) continue;
-    const version = versions[name] as string;
     const current = resources.get(name);
     const held = current?.version === version ? current : { name: current?.name ?? name, version };
     subscription.held.set(held.name, held);

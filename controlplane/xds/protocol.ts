@@ -1,10 +1,11 @@
 // What the two variants of the protocol have to say about requests and responses; delta.ts and sotw.ts say it.
-import type { DeltaDiscoveryRequest, DiscoveryRequest } from "../gen/envoy/service/discovery/v3/discovery_pb.js";
+import type { DiscoveryRequest } from "../gen/envoy/service/discovery/v3/discovery_pb.js";
+import type { DeltaRequest } from "./delta-request.js";
 import type { ResourceMap } from "./difference.js";
 import type { TypeUrl, XdsResource } from "./snapshot.js";
 import type { Subscription } from "./subscription.js";
 
-export type AnyRequest = DiscoveryRequest | DeltaDiscoveryRequest;
+export type AnyRequest = DiscoveryRequest | DeltaRequest;
 
 /** What a response is made of, before it has a nonce. */
 export interface Content {

@@ -112,7 +112,7 @@ const DEFAULT_RETENTION: Retention = { entries: 1_000, millis: 600_000 };
 const BYTES_PER_ROUND = 1024 * 1024;
 const TURNS_PER_ROUND = 64;
 /** No stream is taken on while so many requests wait: each may be large, as those of clients that come back are. */
-const MOST_WAITING = 64;
+const MOST_WAITING = 32;
 const CLOSE_GRACE_MILLIS = 1_000;
 
 /** A server that does not listen yet. See AdsOptions and SessionOptions for what can be set, DEFAULT_* for what is. */

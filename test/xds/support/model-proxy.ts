@@ -1,11 +1,11 @@
 // A model of a proxy: it applies responses as Envoy does, answers them, and notices what would have cost a request.
-import { create } from "@bufbuild/protobuf";
+import { create, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import {
-  type DeltaDiscoveryRequest,
   DeltaDiscoveryRequestSchema,
   type DiscoveryRequest,
   DiscoveryRequestSchema,
 } from "../../../controlplane/gen/envoy/service/discovery/v3/discovery_pb.js";
+import { type DeltaRequest, decodeDeltaRequest } from "../../../controlplane/xds/delta-request.js";
 import { CLUSTER, ENDPOINTS, LISTENER, ROUTES } from "../../../controlplane/xds/order.js";
 import type { Response } from "../../../controlplane/xds/protocol.js";
 import type { TypeUrl } from "../../../controlplane/xds/snapshot.js";
@@ -18,7 +18,7 @@ export interface ModelTraits {
   readonly rejects: (version: string) => boolean;
 }
 
-type ModelRequest = DeltaDiscoveryRequest | DiscoveryRequest;
+type ModelRequest = DeltaRequest | DiscoveryRequest;
 const TYPES = [CLUSTER, ENDPOINTS, LISTENER, ROUTES] as const;
 
 /**
@@ -51,7 +51,7 @@ export class ModelProxy {
       if (this.traits.variant === "sotw") return [create(DiscoveryRequestSchema, { typeUrl, resourceNames: names })];
       const claimed = [...this.#of(typeUrl)].filter(([name]) => typeUrl !== ENDPOINTS || !this.#warming.has(name));
       const initialResourceVersions = Object.fromEntries(claimed);
-      return [create(DeltaDiscoveryRequestSchema, { typeUrl, resourceNamesSubscribe: names, initialResourceVersions })];
+      return [deltaRequest({ typeUrl, resourceNamesSubscribe: names, initialResourceVersions })];
     });
   }
 
@@ -138,7 +138,7 @@ export class ModelProxy {
       const resourceNames = [...(this.#subscribed.get(typeUrl) ?? [])];
       return create(DiscoveryRequestSchema, { typeUrl, responseNonce, resourceNames, ...errorDetail });
     }
-    return create(DeltaDiscoveryRequestSchema, {
+    return deltaRequest({
       typeUrl,
       responseNonce,
       resourceNamesSubscribe: added,
@@ -150,4 +150,9 @@ export class ModelProxy {
   #of(typeUrl: TypeUrl): Map<string, string> {
     return this.held.get(typeUrl) ?? new Map();
   }
+}
+
+/** As it comes from the wire. */
+function deltaRequest(request: MessageInitShape<typeof DeltaDiscoveryRequestSchema>): DeltaRequest {
+  return decodeDeltaRequest(toBinary(DeltaDiscoveryRequestSchema, create(DeltaDiscoveryRequestSchema, request)));
 }
