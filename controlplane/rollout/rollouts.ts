@@ -3,6 +3,7 @@ import { FilterRegistry } from "../registry/registry.js";
 import { EXTENSION_CONFIG } from "../xds/order.js";
 import type { ProxyStatus } from "../xds/status.js";
 import type { Candidate } from "./assignment.js";
+import { type DirectoryLock, lockDirectory } from "./lock.js";
 import { createMetricsService, type MetricsService, type MetricsTaker } from "./metrics-service.js";
 import { Observations } from "./observations.js";
 import type { Rollout } from "./plan.js";
@@ -34,13 +35,14 @@ export interface Rollouts {
   modulesOf(filter: string): readonly Uint8Array[];
   view(): FilterView;
   disconnected(proxy: string): void;
-  /** Resolves once it is known what every proxy should have. */
+  /** Resolves once it is known what every proxy should have; rejects when another control plane has the directory. */
   start(): Promise<void>;
   close(): Promise<void>;
 }
 
 export function createRollouts(options: RolloutsOptions): Rollouts {
   const observations = new Observations();
+  let lock: DirectoryLock | undefined;
   const now = () => performance.now();
   const uses = (filter: string, { id }: Candidate) => (filter === options.filter ? [filter] : options.uses(filter, id));
   const proxiesOf = (filter: string) =>
@@ -69,8 +71,15 @@ export function createRollouts(options: RolloutsOptions): Rollouts {
     modulesOf: (filter) => runner.modulesOf(filter),
     view: () => filterView(options.filter, runner, proxiesOf),
     disconnected: (proxy) => observations.disconnected(proxy, now()),
-    start: () => runner.start(),
-    close: () => runner.close(),
+    async start() {
+      lock = await lockDirectory(options.directory);
+      if (!lock) throw new Error(`another control plane follows the filters in ${options.directory}`);
+      await runner.start();
+    },
+    async close() {
+      await runner.close();
+      lock?.release();
+    },
   };
 }
 

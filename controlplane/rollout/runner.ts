@@ -66,6 +66,7 @@ export class RolloutRunner {
 
   /** Resolves once it is known what every proxy should have. */
   async start(): Promise<void> {
+    await this.#options.store.prune();
     this.#rollouts = await this.#options.store.list();
     await this.#loadModules();
     this.#loop = this.#run();
@@ -210,6 +211,7 @@ export class RolloutRunner {
   async #save({ plan }: Rollout, next: Omit<RolloutState, "changedAt">): Promise<void> {
     const state = { ...next, changedAt: new Date().toISOString() };
     await this.#options.store.saveState(plan.id, state);
+    if (state.phase !== "rolling") await this.#options.store.prune();
     this.#rollouts = this.#rollouts.map((rollout) => (rollout.plan.id === plan.id ? { ...rollout, state } : rollout));
     this.#publish();
     this.#options.onChange?.({ plan, state });

@@ -5,8 +5,11 @@
 //   DIR/rollouts/ID/state.json  by the control plane
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { createDirectoryDurably, writeFileDurably } from "../registry/durable.js";
+import { createDirectoryDurably, removeDirectoryDurably, writeFileDurably } from "../registry/durable.js";
 import { counts, type Rollout, type RolloutPlan, type RolloutState } from "./plan.js";
+
+/** How many rollouts the history has at least, where there were as many. */
+const KEPT = 200;
 
 const ID = /^\d{6}$/;
 
@@ -33,12 +36,22 @@ export class RolloutStore {
 
   /** All rollouts, the oldest first. */
   async list(): Promise<Rollout[]> {
-    return Promise.all((await this.#ids()).map((id) => this.#read(id)));
+    const rollouts = await Promise.all((await this.#ids()).map((id) => this.#read(id)));
+    return rollouts.filter((rollout) => rollout !== undefined);
   }
 
   async saveState(id: string, state: RolloutState): Promise<void> {
     this.#ended.delete(id);
     await writeFileDurably(join(this.#directory, id, "state.json"), `${JSON.stringify(state, null, 2)}\n`);
+  }
+
+  /** Deletes what forgettable() names. For the control plane alone. */
+  async prune(kept = KEPT): Promise<void> {
+    for (const id of forgettable(await this.list(), kept)) {
+      await removeDirectoryDurably(join(this.#directory, id));
+      this.#plans.delete(id);
+      this.#ended.delete(id);
+    }
   }
 
   async requestRollback(id: string, by: string): Promise<void> {
@@ -50,9 +63,12 @@ export class RolloutStore {
     return names.filter((name) => ID.test(name)).sort();
   }
 
-  async #read(id: string): Promise<Rollout> {
+  /** Undefined if it was pruned meanwhile. */
+  async #read(id: string): Promise<Rollout | undefined> {
     const read = (name: string) => readFile(join(this.#directory, id, name), "utf8").catch(() => undefined);
-    const plan = this.#plans.get(id) ?? (JSON.parse((await read("plan.json")) ?? "") as RolloutPlan);
+    const planText = this.#plans.has(id) ? undefined : await read("plan.json");
+    const plan = planText === undefined ? this.#plans.get(id) : (JSON.parse(planText) as RolloutPlan);
+    if (!plan) return undefined;
     this.#plans.set(id, plan);
     const ended = this.#ended.get(id);
     const rollbackBy = ended?.phase === "rolled-back" ? undefined : await read("rollback");
@@ -69,9 +85,22 @@ export class RolloutStore {
 
 /** Versions of a filter that proxies have, may get, or go back to when the newest rollout is undone. */
 export function versionsInUse(rollouts: readonly Rollout[], filter: string): Set<string> {
+  return new Set(inUse(rollouts, filter).map(({ plan }) => plan.version));
+}
+
+/** From the last but one on that went to all proxies: those before decide nothing, and are not gone back to. */
+function inUse(rollouts: readonly Rollout[], filter: string): Rollout[] {
   const of = rollouts.filter((rollout) => rollout.plan.filter === filter && counts(rollout));
   const isWhole = ({ plan, state }: Rollout) => state?.phase === "completed" && Object.keys(plan.selector).length === 0;
   const whole = of.filter(isWhole);
   const from = whole.at(-2) ? of.indexOf(whole.at(-2) as Rollout) : 0;
-  return new Set(of.slice(from).map(({ plan }) => plan.version));
+  return of.slice(from);
+}
+
+/** The ids of ended rollouts that decide nothing any more, the newest `kept` of all aside. */
+export function forgettable(rollouts: readonly Rollout[], kept: number): string[] {
+  const filters = new Set(rollouts.map(({ plan }) => plan.filter));
+  const needed = new Set([...filters].flatMap((filter) => inUse(rollouts, filter)));
+  const old = rollouts.slice(0, Math.max(rollouts.length - kept, 0));
+  return old.filter((rollout) => rollout.state && !needed.has(rollout)).map(({ plan }) => plan.id);
 }

@@ -6,8 +6,10 @@ import { type CanaryState, DEFAULT_GATE, findFailure } from "../../controlplane/
 import { readMetrics } from "../../controlplane/rollout/metrics-stream.js";
 import { type Figures, Observations } from "../../controlplane/rollout/observations.js";
 import type { Rollout, RolloutState } from "../../controlplane/rollout/plan.js";
-import { versionsInUse } from "../../controlplane/rollout/store.js";
+import { forgettable, RolloutStore, versionsInUse } from "../../controlplane/rollout/store.js";
+import { testScope } from "../harness/scope.js";
 
+const scope = testScope();
 const proxies = Array.from({ length: 200 }, (_, i) => ({ id: `proxy-${i}`, labels: { app: i % 2 ? "odd" : "even" } }));
 
 function rollout(id: string, version: string, state?: Partial<RolloutState>, selector = {}): Rollout {
@@ -67,6 +69,43 @@ describe("the assignment", () => {
     expect(versionsInUse([rollout("1", "a", { phase: "rolled-back" }), rollout("2", "b")], "f")).toEqual(
       new Set(["b"]),
     );
+  });
+});
+
+describe("the history", () => {
+  it("forgets what has ended and decides nothing any more, beyond the newest", () => {
+    const done = (id: string, selector = {}) => rollout(id, "v", { phase: "completed" }, selector);
+    const all = [
+      done("1"),
+      rollout("2", "v", { phase: "rolled-back" }),
+      done("3"),
+      done("4", { app: "odd" }),
+      rollout("5", "v", { phase: "rolled-back" }),
+      done("6"),
+      rollout("7", "v"),
+    ];
+    expect(forgettable(all, 0)).toEqual(["1", "2", "5"]);
+    expect(forgettable(all, 5)).toEqual(["1", "2"]);
+    expect(forgettable(all, 100)).toEqual([]);
+    // Without another that went to all proxies, each still decides for those that it selected.
+    expect(forgettable([done("1", { app: "odd" }), done("2", { app: "even" }), rollout("3", "v")], 0)).toEqual([]);
+  });
+
+  it("is pruned on disk, where the next rollout still gets a number of its own", async () => {
+    const directory = await scope.directory();
+    const store = new RolloutStore(directory);
+    const { id: _, ...plan } = rollout("", "v").plan;
+    for (let i = 0; i < 3; i++) {
+      const { id } = await store.create(plan);
+      await store.saveState(id, { phase: "completed", step: 1, reached: 1, changedAt: "" });
+    }
+    const other = new RolloutStore(directory);
+    await other.list();
+    await store.prune(0);
+    for (const each of [store, other]) {
+      expect((await each.list()).map((known) => known.plan.id)).toEqual(["000002", "000003"]);
+    }
+    expect((await store.create(plan)).id).toBe("000004");
   });
 });
 
