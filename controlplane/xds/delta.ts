@@ -22,6 +22,7 @@ export const delta: Protocol<DeltaRequest> = {
     const { resourceNamesSubscribe: added, resourceNamesUnsubscribe: removed } = request;
     const legacyWildcard = first && added.length === 0 && removed.length === 0;
     const wasWildcard = subscription.wildcard;
+    subscription.names.follow(resources);
     if (legacyWildcard || added.includes("*")) subscription.wildcard = true;
     for (const name of added) {
       if (name === "*") continue;

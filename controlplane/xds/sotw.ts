@@ -97,7 +97,7 @@ function composeSome(
   return due.length > 0 ? { resources: due, removed: [], fresh, version: versionOf(resources) } : undefined;
 }
 
-function* pick(names: ReadonlySet<string>, resources: ResourceMap): Generator<XdsResource> {
+function* pick(names: Iterable<string>, resources: ResourceMap): Generator<XdsResource> {
   for (const name of names) {
     const resource = resources.get(name);
     if (resource !== undefined) yield resource;

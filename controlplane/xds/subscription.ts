@@ -2,6 +2,7 @@
 import { Answers } from "./answers.js";
 import { difference, type ResourceMap, versionOf } from "./difference.js";
 import { Holdings } from "./holdings.js";
+import { Names } from "./names.js";
 import { type Run, runsOf } from "./runs.js";
 import type { TypeUrl } from "./snapshot.js";
 
@@ -16,7 +17,7 @@ export class Subscription {
   wildcard = false;
   /** Names were given at some time, so that giving none no longer means all of them. */
   explicit = false;
-  readonly names = new Set<string>();
+  readonly names = new Names();
   readonly held = new Holdings();
   /** While it lasts, `pending` has only what is not of the load. */
   load: Load | undefined;

@@ -1,0 +1,48 @@
+// Sets of names in a snapshot's order are as plain sets are, whatever is done to them.
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import { Names } from "../../controlplane/xds/names.js";
+
+const COUNT = 300;
+const resource = (name: string, version: string) => ({ name, version, any: new Uint8Array() });
+const snapshot = (version: string) =>
+  new Map(Array.from({ length: COUNT }, (_, index) => [`n${index}`, resource(`n${index}`, version)]));
+const FIRST = snapshot("1");
+const SECOND = snapshot("2");
+
+/** Runs and single names, forwards and backwards, of the snapshot and strange ones. */
+const some = fc.oneof(
+  fc.tuple(fc.nat(COUNT + 5), fc.nat(COUNT), fc.boolean()).map(([from, length, turned]) => {
+    const names = Array.from({ length }, (_, index) => `n${from + index}`);
+    return turned ? names.reverse() : names;
+  }),
+  fc.array(fc.constantFrom<string>("n0", "n1", "n150", "n299", "strange", "n300"), { maxLength: 4 }),
+);
+
+test("names are a set, whatever is added and deleted, and while it is being gone through", () => {
+  const step = fc.tuple(fc.constantFrom("add", "delete", "clear", "drain", "follow"), some);
+  fc.assert(
+    fc.property(fc.array(step, { maxLength: 12 }), (steps) => {
+      const names = new Names();
+      const model = new Set<string>();
+      names.follow(FIRST);
+      for (const [what, list] of steps) {
+        if (what === "clear") for (const set of [names, model]) set.clear();
+        if (what === "follow") names.follow(SECOND);
+        if (what === "add") for (const name of list) names.add(name) && model.add(name);
+        if (what === "delete") for (const name of list) expect(names.delete(name)).toBe(model.delete(name));
+        if (what === "drain") {
+          for (const name of names) {
+            if (list.includes(name)) break;
+            expect(names.delete(name)).toBe(true);
+            expect(model.delete(name)).toBe(true);
+          }
+        }
+        expect(names.size).toBe(model.size);
+        expect(new Set(names)).toEqual(model);
+        for (const name of ["n0", "n150", "n299", "n300", "strange"]) expect(names.has(name)).toBe(model.has(name));
+      }
+    }),
+    { numRuns: 500, seed: 1 },
+  );
+});
