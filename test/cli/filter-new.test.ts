@@ -26,7 +26,7 @@ it("A new project's filter is tested, goes live in Envoys, and its next version 
   await run(process.execPath, [headgate, ...create], { cwd: directory });
   const project = join(directory, "greeter");
   const settings = JSON.parse(await readFile(join(project, "headgate.json"), "utf8"));
-  await writeFile(join(project, "headgate.json"), JSON.stringify({ ...settings, hold: "1s" }));
+  await writeFile(join(project, "headgate.json"), JSON.stringify({ ...settings, hold: "3s" }));
   // In place of npm install, which gets the same packages.
   await symlink(join(process.cwd(), "node_modules"), join(project, "node_modules"));
   const { stdout } = await run("npm", ["run", "go-live"], { cwd: project }).catch((error) => {

@@ -30,7 +30,7 @@ async function standIn() {
   await file("package-lock.json", JSON.stringify(LOCK));
   await file("node_modules/.package-lock.json", JSON.stringify(LOCK));
   await file("scripts/generate-protos.mjs", tool("protos", "controlplane/gen/a.ts"));
-  const compiler = `${tool("filter", "build/traffic.wasm")}writeFileSync("build/try.wasm", "made");`;
+  const compiler = `${tool("filter", "build/traffic.wasm")}for (const name of ["try", "trapping"]) writeFileSync(\`build/\${name}.wasm\`, "made");`;
   await file("node_modules/assemblyscript/bin/asc.js", compiler);
   await file("node_modules/typescript/bin/tsc", tool("controlplane", "dist/controlplane/cli/main.js"));
   await file("node_modules/typescript/package.json", `{ "type": "module" }`);
@@ -71,9 +71,9 @@ test("The first run does every step, and the second finds all of it done", async
   const { run, calls } = await standIn();
   const first = await run("setup.mjs");
   expect(first).toMatchObject({ code: 0, stderr: expect.stringContaining("Envoy 1.40.0: /somewhere/envoy") });
-  expect(await calls()).toEqual(["protos", "filter", "filter", "controlplane"]);
+  expect(await calls()).toEqual(["protos", "filter", "filter", "filter", "controlplane"]);
   expect((await run("setup.mjs")).code).toBe(0);
-  expect(await calls()).toEqual(["protos", "filter", "filter", "controlplane"]);
+  expect(await calls()).toEqual(["protos", "filter", "filter", "filter", "controlplane"]);
 });
 
 test("Missing or outdated dependencies are installed from the lockfile, without their install scripts", async () => {
@@ -93,10 +93,10 @@ test("A changed source repeats its own step alone, and so does a missing result"
   await run("setup.mjs");
   await appendFile(join(root, "filters/traffic.ts"), "// changed");
   await run("setup.mjs");
-  expect((await calls()).slice(4)).toEqual(["filter", "filter"]);
+  expect((await calls()).slice(5)).toEqual(["filter", "filter", "filter"]);
   await rm(join(root, "controlplane/gen"), { recursive: true });
   await run("setup.mjs");
-  expect((await calls()).slice(6)).toEqual(["protos"]);
+  expect((await calls()).slice(8)).toEqual(["protos"]);
 });
 
 test("A step that fails shows the tool's words, is repeated next time, and ends with exit code 1", async () => {
