@@ -41,7 +41,12 @@ it("A new project's filter is tested, goes live in Envoys, and its next version 
         return headers["x-greeting"];
       }),
     );
-  await eventually("all Envoys run it", async () => (await greetings()).every((greeting) => greeting === "good day"));
+  const all = async () => {
+    const seen = await greetings();
+    if (seen.every((greeting) => greeting === "good day")) return true;
+    throw new Error(`they say ${seen}; ${JSON.stringify((await mesh.filters()).rollouts)}`);
+  };
+  await eventually("all Envoys run it", all, 45_000);
   expect((await ask(`http://${proxies[0]?.address}:9080/`, { headers: MALLORY })).status).toBe(403);
   expect(await mesh.violations()).toEqual([]);
   await eventually("its rollout ends", async () => (await mesh.filters()).rollouts[0]?.state?.phase === "completed");
