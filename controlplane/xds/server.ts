@@ -43,6 +43,8 @@ export interface AdsLimits {
   /** On the server. */
   readonly maxStreams: number;
   readonly connectsPerSecond: number;
+  /** A stream whose first request does not come within it ends, so that it takes nobody's place. */
+  readonly firstRequestMillis: number;
   readonly keepaliveMillis: number;
   readonly keepaliveTimeoutMillis: number;
 }
@@ -104,6 +106,7 @@ const DEFAULT_LIMITS: AdsLimits = {
   maxStreamsPerConnection: 100,
   maxStreams: 10_000,
   connectsPerSecond: 200,
+  firstRequestMillis: 10_000,
   keepaliveMillis: 30_000,
   keepaliveTimeoutMillis: 10_000,
 };
@@ -127,6 +130,7 @@ class GrpcAdsServer implements AdsServer, StreamHost {
   readonly session: SessionOptions;
   readonly onConnect: OnConnect;
   readonly onEvent: EventSink;
+  readonly firstRequestMillis: number;
   readonly #options: AdsOptions;
   readonly #limits: AdsLimits;
   readonly #rate: ConnectRate;
@@ -144,6 +148,7 @@ class GrpcAdsServer implements AdsServer, StreamHost {
     this.session = { ...DEFAULT_SESSION, ...options };
     this.onConnect = options.onConnect;
     this.onEvent = options.onEvent ?? (() => {});
+    this.firstRequestMillis = this.#limits.firstRequestMillis;
     this.#rate = new ConnectRate(this.#limits.connectsPerSecond, this.clock);
     this.#departed = new Departed(options.retention ?? DEFAULT_RETENTION);
     this.#credentials = options.tls && new ReplaceableCredentials(options.tls);

@@ -22,6 +22,8 @@ export interface StreamHost {
   readonly session: SessionOptions;
   readonly onConnect: OnConnect;
   readonly onEvent: EventSink;
+  /** How long a stream may be open before its first request. */
+  readonly firstRequestMillis: number;
   /** The stream was let in. */
   opened(stream: AdsStream): void;
   /** A stream ended while it was decided that it would be let in under this key. */
@@ -66,6 +68,9 @@ export class GrpcAdsStream<Request extends AnyRequest> implements AdsStream {
       protocol: protocol.name,
       ...(certificate !== undefined && { certificate }),
     };
+    this.#cancelTimer = host.clock.after(host.firstRequestMillis, () =>
+      this.end(status.DEADLINE_EXCEEDED, "the first request did not come in time"),
+    );
     call.on("data", (bytes: Buffer) => {
       if (this.#session === undefined) this.#guard(() => this.#first(bytes));
       else this.#lineUp(this.#session, bytes);
@@ -148,6 +153,7 @@ export class GrpcAdsStream<Request extends AnyRequest> implements AdsStream {
 
   #first(bytes: Buffer): void {
     if (this.#isClosed) return;
+    this.#cancelTimer();
     const request = this.#decode(bytes);
     if (request !== undefined) void this.#admit(request);
   }

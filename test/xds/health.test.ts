@@ -188,6 +188,23 @@ test("new streams are rate-limited with RESOURCE_EXHAUSTED", async () => {
   expect((await later.accept()).resources).toEqual(["a@1"]);
 });
 
+test("a stream that does not say who it is in time ends, and takes nobody's place", async () => {
+  const { cache, open, clock } = await stage({ limits: { maxStreams: 1, firstRequestMillis: 10_000 } });
+  cache.set("proxy", snapshot({ [CLUSTER]: { a: "1" } }));
+  const silent = open("delta", "silent");
+  const turnedAway = open("delta");
+  turnedAway.subscribe(CLUSTER);
+  expect((await turnedAway.ended).code).toBe(status.RESOURCE_EXHAUSTED);
+  clock.advance(10_000);
+  expect((await silent.ended).code).toBe(status.DEADLINE_EXCEEDED);
+  const stream = open("delta");
+  stream.subscribe(CLUSTER);
+  expect((await stream.accept()).resources).toEqual(["a@1"]);
+  clock.advance(60_000);
+  cache.set("proxy", snapshot({ [CLUSTER]: { a: "2" } }));
+  expect((await stream.accept()).resources).toEqual(["a@2"]);
+});
+
 test("streams beyond maxStreams end with RESOURCE_EXHAUSTED, and those that end make room", async () => {
   const { cache, open, events } = await stage({ limits: { maxStreams: 1 } });
   cache.set("proxy", snapshot({ [CLUSTER]: { a: "1" } }));
