@@ -120,7 +120,7 @@ function* hostBody(plan: HostPlan, exact: () => readonly unknown[], context: Con
   const [first] = plan.virtualServices;
   if (!first || plan.virtualServices.some(looksAtClients)) return yield* encodedBody(plan, context);
   const [_domains, ...others] = exact();
-  const on = [plan.port, ...others];
+  const on = [context.options, plan.port, ...others];
   return bodyPool.find(first, on) ?? bodyPool.add(first, on, yield* encodedBody(plan, context));
 }
 

@@ -168,7 +168,7 @@ function clustersOf(service: MeshService, context: Context): readonly EnvoyResou
   return memo.of(`clusters of ${service.hostname}`, dependencies, () => {
     const policy = destinationPolicy(context, service);
     if (!areSameForAll(service, policy)) return serviceClusters(service, context);
-    const on = [policy, tried];
+    const on = [context.options, policy, tried];
     return clusterPool.find(service, on) ?? clusterPool.add(service, on, serviceClusters(service, context));
   });
 }
