@@ -126,6 +126,13 @@ async function holding(count: number, name: string, port: number, during: () => 
   await Promise.all(held);
 }
 
+/** A service that failed is asked once more. */
+const RETRY_ONCE = `apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: web}
+spec: {hosts: [web], http: [{route: [{destination: {host: web}}], retries: {attempts: 1, retryOn: "503"}}]}
+`;
+
 describe("limits", () => {
   it("http1MaxPendingRequests refuses the request for which the queue is full", async () => {
     covers("DestinationRule", "trafficPolicy.connectionPool.http.http1MaxPendingRequests");
@@ -175,14 +182,7 @@ describe("limits", () => {
 
   it("maxRetries bounds the retries that are under way at once", async () => {
     covers("DestinationRule", "trafficPolicy.connectionPool.http.maxRetries");
-    await mesh.apply(
-      "retry.yaml",
-      `apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {name: web}
-spec: {hosts: [web], http: [{route: [{destination: {host: web}}], retries: {attempts: 1, retryOn: "503"}}]}
-`,
-    );
+    await mesh.apply("retry.yaml", RETRY_ONCE);
     await apply("web", "{http: {maxRetries: 0}}");
     web.behave(failFirst(1));
     expect((await call("web", 9080)).status).toBe(503);
@@ -196,14 +196,7 @@ spec: {hosts: [web], http: [{route: [{destination: {host: web}}], retries: {atte
   it("retryBudget bounds them by the requests under way, in place of maxRetries", async () => {
     covers("DestinationRule", "trafficPolicy.retryBudget", "trafficPolicy.retryBudget.percent");
     covers("DestinationRule", "trafficPolicy.retryBudget.minRetryConcurrency");
-    await mesh.apply(
-      "retry.yaml",
-      `apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {name: web}
-spec: {hosts: [web], http: [{route: [{destination: {host: web}}], retries: {attempts: 1, retryOn: "503"}}]}
-`,
-    );
+    await mesh.apply("retry.yaml", RETRY_ONCE);
     const budget = (text: string) =>
       mesh.apply(
         "rule.yaml",
