@@ -77,6 +77,8 @@ export interface ControlPlane {
   /** host:port that are served. */
   readonly ads: string;
   readonly admin: string;
+  /** In Prometheus' text format. */
+  metrics(): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -249,7 +251,12 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     await registrations?.start();
     await updates.offer(await source.start((state) => void updates.offer(state)));
     await publisher.prewarm(options.defaultNamespace);
-    return { ads: await ads.listen(options.ads), admin: await admin.listen(options.admin), close };
+    return {
+      ads: await ads.listen(options.ads),
+      admin: await admin.listen(options.admin),
+      metrics: async () => (await metrics.render()).text,
+      close,
+    };
   } catch (error) {
     await close();
     throw error;

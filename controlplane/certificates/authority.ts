@@ -1,4 +1,4 @@
-// Certificates made on the spot, for webhooks, the demo and tests: an authority that lives in memory, and what it issues.
+// Certificates made on the spot, for webhooks, ADS, the demo and tests: an authority, and what it issues.
 import "reflect-metadata";
 import { webcrypto } from "node:crypto";
 import { isIP } from "node:net";
@@ -21,9 +21,11 @@ export interface Authority {
    * names are DNS names, wildcards, IP addresses or URIs; the first one is the common name too.
    */
   issue(names: readonly [string, ...string[]], options?: { readonly days?: number }): Promise<KeyedCertificate>;
+  /** What restoreAuthority takes; until it is asked for, the key is in the process's memory alone. */
+  export(): Promise<KeyedCertificate>;
 }
 
-/** Makes an authority, valid from yesterday for the given days, whose key never leaves the process. */
+/** Makes an authority, valid from yesterday for the given days. */
 export async function createAuthority(name: string, { days = 30 } = {}): Promise<Authority> {
   const keys = await newKeys();
   const root = await x509.X509CertificateGenerator.createSelfSigned({
@@ -37,30 +39,44 @@ export async function createAuthority(name: string, { days = 30 } = {}): Promise
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
     ],
   });
+  return authorityOf(root, keys.privateKey);
+}
+
+/** The authority that was exported. Rejects with what is no certificate and key of one. */
+export async function restoreAuthority({ certificate, privateKey }: KeyedCertificate): Promise<Authority> {
+  const root = new x509.X509Certificate(certificate);
+  const pkcs8 = x509.PemConverter.decodeFirst(privateKey);
+  const key = await webcrypto.subtle.importKey("pkcs8", pkcs8, ALGORITHM, true, ["sign"]);
+  return authorityOf(root, key);
+}
+
+function authorityOf(root: x509.X509Certificate, signingKey: webcrypto.CryptoKey): Authority {
+  const certificate = root.toString("pem");
   return {
-    certificate: root.toString("pem"),
+    certificate,
     async issue(names, { days = 30 } = {}) {
       const own = await newKeys();
       const issued = await x509.X509CertificateGenerator.create({
         subject: `CN=${names[0]}`,
         issuer: root.subject,
         publicKey: own.publicKey,
-        signingKey: keys.privateKey,
+        signingKey,
         signingAlgorithm: ALGORITHM,
         ...validity(days),
         extensions: [
           new x509.SubjectAlternativeNameExtension(names.map((value) => ({ type: nameType(value), value }))),
           new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth]),
-          await x509.AuthorityKeyIdentifierExtension.create(keys.publicKey),
+          await x509.AuthorityKeyIdentifierExtension.create(root.publicKey),
         ],
       });
-      const privateKey = Buffer.from(await webcrypto.subtle.exportKey("pkcs8", own.privateKey));
-      return {
-        certificate: issued.toString("pem"),
-        privateKey: x509.PemConverter.encode(privateKey, "PRIVATE KEY"),
-      };
+      return { certificate: issued.toString("pem"), privateKey: await pemOf(own.privateKey) };
     },
+    export: async () => ({ certificate, privateKey: await pemOf(signingKey) }),
   };
+}
+
+async function pemOf(key: webcrypto.CryptoKey): Promise<string> {
+  return x509.PemConverter.encode(Buffer.from(await webcrypto.subtle.exportKey("pkcs8", key)), "PRIVATE KEY");
 }
 
 function newKeys() {

@@ -46,3 +46,18 @@ export function readPairs(flag: string, text: string): Read<Readonly<Record<stri
   }
   return { value: pairs };
 }
+
+const NAMESPACE = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
+
+/** Also whether it names a Service. */
+export function isNamespace(text: string): boolean {
+  return NAMESPACE.test(text);
+}
+
+/** "a,b", each once. */
+export function readNamespaces(flag: string, text: string): Read<readonly string[]> {
+  const names = [...new Set(text.split(",").map((name) => name.trim()))];
+  const wrong = names.find((name) => !isNamespace(name));
+  if (wrong !== undefined) return { error: `${flag} has "${wrong}", which is no namespace: write a,b` };
+  return { value: names };
+}

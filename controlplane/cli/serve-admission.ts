@@ -25,14 +25,18 @@ export const WEBHOOK_OPTIONS: readonly CommandOption[] = [
   },
   { flags: "--inject-image <image>", summary: "give pods a sidecar with this image (default: give none)" },
   { flags: "--inject-ads <host:port>", summary: "where these sidecars reach the control plane" },
-  { flags: "--inject-ads-ca <file>", summary: "the authority of its certificate (PEM)" },
+  {
+    flags: "--inject-ads-ca <file>",
+    summary: "the authority of its certificate (PEM; default: that of --ads-service)",
+  },
 ];
 
-/** Undefined without --webhook. */
+/** Undefined without --webhook. `authority` (PEM) is that of ADS, where the control plane has one of its own. */
 export function readServeAdmission(
   options: OptionValues,
   cwd: string,
   client: KubeClient | undefined,
+  authority?: string,
 ): Read<Omit<WebhookOptions, "onNotice"> | undefined> {
   if (typeof options.webhook !== "string") return { value: undefined };
   if (client === undefined) return { error: "--webhook needs --kube" };
@@ -42,7 +46,7 @@ export function readServeAdmission(
   if (!namespace || !service || more.length > 0) {
     return { error: `--webhook-service is "${options.webhookService}": write NAMESPACE/NAME` };
   }
-  const injection = readInjection(options, cwd);
+  const injection = readInjection(options, cwd, authority);
   if ("error" in injection) return injection;
   return {
     value: {
@@ -59,7 +63,11 @@ export function readServeAdmission(
   };
 }
 
-function readInjection(options: OptionValues, cwd: string): Read<InjectionSettings | undefined> {
+function readInjection(
+  options: OptionValues,
+  cwd: string,
+  authority: string | undefined,
+): Read<InjectionSettings | undefined> {
   const { injectImage: image, injectAds: ads, injectAdsCa: file } = options;
   if (typeof image !== "string") {
     return ads === undefined && file === undefined
@@ -72,7 +80,9 @@ function readInjection(options: OptionValues, cwd: string): Read<InjectionSettin
   const fault = adsFault(ads);
   if (fault !== undefined) return { error: `--inject-ads ${fault}` };
   const settings = { image, ads, audience: String(options.adsTokenAudience) };
-  if (typeof file !== "string") return { value: settings };
+  if (typeof file !== "string") {
+    return { value: { ...settings, ...(authority === undefined ? {} : { adsCa: authority }) } };
+  }
   try {
     return { value: { ...settings, adsCa: readFileSync(resolve(cwd, file), "utf8") } };
   } catch (error) {

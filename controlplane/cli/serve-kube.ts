@@ -5,7 +5,7 @@ import { delimiter, join, resolve } from "node:path";
 import { KubeClient } from "../kube/client.js";
 import type { KubernetesSourceOptions } from "../sources/kubernetes.js";
 import type { CommandIo, CommandOption, OptionValues } from "./command.js";
-import type { Read } from "./flag-values.js";
+import { type Read, readNamespaces } from "./flag-values.js";
 
 export const KUBE_OPTIONS: readonly CommandOption[] = [
   { flags: "--kube", summary: "read the Kubernetes cluster; objects of --config directories win over its own" },
@@ -18,8 +18,6 @@ export const KUBE_OPTIONS: readonly CommandOption[] = [
   { flags: "--kube-secret-namespaces <names>", summary: "read Secrets of these alone (default: as --kube-namespaces)" },
   { flags: "--kube-selector <selector>", summary: "read only policies with these labels, as in app=a,env!=test" },
 ];
-
-const NAMESPACE = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/;
 
 /** Undefined without --kube. Connects to nothing yet, but loads what it takes to. */
 export async function readServeKube(
@@ -77,9 +75,5 @@ function findKubeconfig(flag: string | undefined, { cwd, env }: Pick<CommandIo, 
 }
 
 function readNames(flag: string, text: string | undefined): Read<readonly string[] | undefined> {
-  if (text === undefined) return { value: undefined };
-  const names = [...new Set(text.split(",").map((name) => name.trim()))];
-  const wrong = names.find((name) => !NAMESPACE.test(name));
-  if (wrong !== undefined) return { error: `${flag} has "${wrong}", which is no namespace: write a,b` };
-  return { value: names };
+  return text === undefined ? { value: undefined } : readNamespaces(flag, text);
 }

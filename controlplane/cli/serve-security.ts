@@ -1,6 +1,7 @@
 // The flags of `headgate serve` that say who may talk to it: read, checked together, and made into what ADS needs.
 import { resolve } from "node:path";
 import { type AdsSecurity, createAdsSecurity } from "../identity/ads-security.js";
+import type { IssuedTls } from "../identity/issued-tls.js";
 import { isTrustDomain } from "../identity/spiffe.js";
 import { createTokenReview } from "../identity/token-review.js";
 import type { KubeClient } from "../kube/client.js";
@@ -38,6 +39,7 @@ export async function readServeSecurity(
   cwd: string,
   onNotice: (notice: string) => void,
   client?: KubeClient,
+  issued?: IssuedTls,
 ): Promise<Read<ServeSecurity>> {
   const file = (name: string) => (typeof options[name] === "string" ? resolve(cwd, options[name]) : undefined);
   const [certificate, key, clientCa, keys] = ["adsCert", "adsKey", "adsClientCa", "adsTokens"].map(file);
@@ -56,8 +58,8 @@ export async function readServeSecurity(
     if (!isTrustDomain(String(options.trustDomain))) return "--trust-domain is lower-case letters, digits, . _ and -";
     if ((certificate === undefined) !== (key === undefined)) return "--ads-cert and --ads-key belong together";
     if (clientCa !== undefined && certificate === undefined) return "--ads-client-ca needs --ads-cert and --ads-key";
-    if (isRemote(ads) && certificate === undefined) {
-      return `--ads ${ads} can be reached from other machines: give --ads-cert and --ads-key`;
+    if (isRemote(ads) && certificate === undefined && issued === undefined) {
+      return `--ads ${ads} can be reached from other machines: give --ads-cert and --ads-key, or on a cluster --ads-service`;
     }
     if (isReview && client === undefined) return "--ads-token-review needs --kube";
     if (isReview && keys !== undefined) return "--ads-token-review and --ads-tokens exclude each other";
@@ -76,6 +78,7 @@ export async function readServeSecurity(
     ...(certificate !== undefined && key !== undefined
       ? { tls: { certificate, key, ...(clientCa === undefined ? {} : { clientCa }) } }
       : {}),
+    ...(issued === undefined ? {} : { issued }),
     ...(keys === undefined ? {} : { tokens: { keys, audience } }),
     ...(isReview && client ? { tokenReview: createTokenReview({ client, audience }) } : {}),
   });

@@ -1,20 +1,23 @@
 // `headgate serve`: the control plane.
 import { resolve } from "node:path";
-import { startWebhook, type Webhook } from "../admission/webhook.js";
+import { startWebhook, type Webhook, type WebhookOptions } from "../admission/webhook.js";
 import { packagePath } from "../agent/package-root.js";
 import type { Refused } from "../identity/admission.js";
 import { startControlPlane } from "../main.js";
 import type { Extension } from "../mesh/extensions.js";
 import type { ModuleFault } from "../modules/fault.js";
+import type { KubernetesSourceOptions } from "../sources/kubernetes.js";
 import type { SourceState } from "../sources/source.js";
 import type { AdsEvent } from "../xds/events.js";
-import { type CommandDefinition, exitCode, type OptionValues } from "./command.js";
-import { readHostPort } from "./flag-values.js";
+import { type CommandDefinition, type CommandIo, exitCode, type OptionValues } from "./command.js";
+import { type Read, readHostPort } from "./flag-values.js";
 import { printable } from "./printable.js";
 import { rolloutText } from "./rollout-text.js";
 import { readServeAdmission, WEBHOOK_OPTIONS } from "./serve-admission.js";
+import { AUTHORITY_OPTIONS, openServeAuthority, type ServeAuthority } from "./serve-authority.js";
 import { KUBE_OPTIONS, readServeKube } from "./serve-kube.js";
-import { readServeSecurity, SECURITY_OPTIONS } from "./serve-security.js";
+import { readServeSecurity, SECURITY_OPTIONS, type ServeSecurity } from "./serve-security.js";
+import { SERVE_STATUS_OPTIONS, startServeStatus } from "./serve-status.js";
 import { violationText } from "./violation-text.js";
 
 export const serveCommand: CommandDefinition = {
@@ -57,6 +60,8 @@ export const serveCommand: CommandDefinition = {
     { flags: "--ads <host:port>", summary: "where to serve ADS; port 0: any", default: "127.0.0.1:15010" },
     { flags: "--admin <host:port>", summary: "where to serve the admin; port 0: any", default: "127.0.0.1:15014" },
     ...SECURITY_OPTIONS,
+    ...AUTHORITY_OPTIONS,
+    ...SERVE_STATUS_OPTIONS,
   ],
 
   async run(_args, options, io) {
@@ -72,31 +77,28 @@ export const serveCommand: CommandDefinition = {
       log("there is nothing to read: give --config DIR, or --kube");
       return exitCode.usage;
     }
-    const kubernetes = await readServeKube(options, io, (notice) => log(printable(`Kubernetes: ${notice}`)));
-    if ("error" in kubernetes) {
-      log(kubernetes.error);
+    const status = await startServeStatus(options);
+    if ("error" in status) {
+      log(status.error);
       return exitCode.usage;
     }
-    const admission = readServeAdmission(options, io.cwd, kubernetes.value?.client);
-    if ("error" in admission) {
-      log(admission.error);
-      return exitCode.usage;
-    }
-    const security = await readServeSecurity(options, io.cwd, log, kubernetes.value?.client);
-    if ("error" in security) {
-      log(security.error);
-      return exitCode.usage;
-    }
-    for (const warning of security.value.warnings) log(`warning: ${warning}`);
-    const directories = ((options.config ?? []) as readonly string[]).map((directory) => resolve(io.cwd, directory));
     let webhook: Webhook | undefined;
+    let authority: ServeAuthority | undefined;
     try {
+      const read = await readSettings(options, io, log);
+      if ("error" in read) {
+        log(read.error);
+        return exitCode.usage;
+      }
+      const { kubernetes, admission, security } = read.value;
+      authority = read.value.authority;
+      for (const warning of security.warnings) log(`warning: ${warning}`);
+      const directories = ((options.config ?? []) as readonly string[]).map((directory) => resolve(io.cwd, directory));
       webhook =
-        admission.value &&
-        (await startWebhook({ ...admission.value, onNotice: (text) => log(printable(`webhook: ${text}`)) }));
+        admission && (await startWebhook({ ...admission, onNotice: (text) => log(printable(`webhook: ${text}`)) }));
       const controlPlane = await startControlPlane({
         directories,
-        ...(kubernetes.value === undefined ? {} : { kubernetes: kubernetes.value }),
+        ...(kubernetes === undefined ? {} : { kubernetes }),
         defaultNamespace: String(options.namespace),
         rootNamespace: String(options.rootNamespace),
         ads: String(options.ads),
@@ -111,17 +113,20 @@ export const serveCommand: CommandDefinition = {
         ...(typeof options.registrations === "string" ? { registrations: resolve(io.cwd, options.registrations) } : {}),
         onRegistrationRefused: (proxy, reason) => log(printable(`${proxy} does not register: ${reason}`)),
         onRollout: (rollout) => log(rolloutText(rollout)),
-        security: security.value.ads,
-        allowRemoteAdmin: security.value.allowRemoteAdmin,
+        security: security.ads,
+        allowRemoteAdmin: security.allowRemoteAdmin,
         onRefused: logRefusals(log),
         onFault: (proxy, error) => log(`cannot translate for ${proxy}, which keeps what it has: ${faultText(error)}`),
         onAdminFault: (path, error) => log(`the admin failed on ${path}: ${faultText(error)}`),
         onState: logStates(log),
         onEvent: (event) => logEvent(event, log),
       });
-      const served = { ads: controlPlane.ads, admin: controlPlane.admin, webhook: webhook?.address };
+      status.value.serving(() => controlPlane.metrics());
+      const { ads, admin } = controlPlane;
+      const served = { ads, admin, webhook: webhook?.address, status: status.value.address };
       io.stdout.write(`${JSON.stringify(served)}\n`);
       await aborted(io.signal);
+      status.value.ending();
       await controlPlane.close();
       return exitCode.ok;
     } catch (error) {
@@ -131,9 +136,38 @@ export const serveCommand: CommandDefinition = {
       return exitCode.unavailable;
     } finally {
       await webhook?.close();
+      authority?.close();
+      status.value.close();
     }
   },
 };
+
+interface ServeSettings {
+  readonly authority: ServeAuthority | undefined;
+  readonly kubernetes: Omit<KubernetesSourceOptions, "defaultNamespace"> | undefined;
+  readonly admission: Omit<WebhookOptions, "onNotice"> | undefined;
+  readonly security: ServeSecurity;
+}
+
+/** What several flags make together. Rejects when it is to end while it waits for the cluster. */
+async function readSettings(
+  options: OptionValues,
+  io: CommandIo,
+  log: (line: string) => void,
+): Promise<Read<ServeSettings>> {
+  const say = (about: string) => (notice: string) => log(printable(`${about}: ${notice}`));
+  const kubernetes = await readServeKube(options, io, say("Kubernetes"));
+  if ("error" in kubernetes) return kubernetes;
+  const client = kubernetes.value?.client;
+  const authority = await openServeAuthority(options, client, io.signal, say("ADS' authority"));
+  if ("error" in authority) return authority;
+  const admission = readServeAdmission(options, io.cwd, client, authority.value?.certificate);
+  if ("error" in admission) return admission;
+  const security = await readServeSecurity(options, io.cwd, log, client, authority.value?.tls);
+  if ("error" in security) return security;
+  const [source, own, hooks] = [kubernetes.value, authority.value, admission.value];
+  return { value: { kubernetes: source, authority: own, admission: hooks, security: security.value } };
+}
 
 /** Beside the filters where there are any, unless it is said where; without either nothing is kept. */
 function moduleCache({ moduleCache, filters }: OptionValues, cwd: string): { readonly moduleCache?: string } {

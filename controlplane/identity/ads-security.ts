@@ -3,12 +3,15 @@ import { readFile } from "node:fs/promises";
 import type { AdsTls } from "../xds/credentials.js";
 import type { Ways } from "./authenticate.js";
 import { type Followed, followFiles, type Read } from "./followed-files.js";
+import type { IssuedTls } from "./issued-tls.js";
 import { readTlsFiles, type TlsFiles, type TlsMaterial } from "./tls-files.js";
 import { createTokenVerifier, type TokenVerifier } from "./token.js";
 
 export interface AdsSecurityOptions {
   readonly trustDomain: string;
   readonly tls?: TlsFiles;
+  /** In place of files; closed with what is made of it. */
+  readonly issued?: IssuedTls;
   /** The path of a JSON Web Key Set, and what tokens must be meant for. */
   readonly tokens?: { readonly keys: string; readonly audience: string };
   /** Knows tokens in place of the key set. */
@@ -30,7 +33,7 @@ export interface AdsSecurity {
 
 /** Gives an error when a file cannot be used. Later such files are told of, and the last good ones stay in force. */
 export async function createAdsSecurity(options: AdsSecurityOptions): Promise<Read<AdsSecurity>> {
-  const { trustDomain, tokenReview, onNotice = () => {}, pollMs = 1_000 } = options;
+  const { trustDomain, issued, tokenReview, onNotice = () => {}, pollMs = 1_000 } = options;
   let listener: (tls: AdsTls) => void = () => {};
   const tls = options.tls && (await followTls(options.tls, (options.tokens ?? tokenReview) !== undefined));
   if (tls && "error" in tls) return tls;
@@ -39,6 +42,11 @@ export async function createAdsSecurity(options: AdsSecurityOptions): Promise<Re
     tls?.value.close();
     return tokens;
   }
+
+  issued?.onRenewed((material) => {
+    listener(material);
+    onNotice(`made a new certificate: ${expiryText(material)}`);
+  });
 
   function followTls(files: TlsFiles, isOptional: boolean): Promise<Read<Followed<TlsMaterial>>> {
     const paths = [files.certificate, files.key, ...(files.clientCa === undefined ? [] : [files.clientCa])];
@@ -50,7 +58,7 @@ export async function createAdsSecurity(options: AdsSecurityOptions): Promise<Re
       },
       onValue: (material) => {
         listener(material);
-        onNotice(`read ${files.certificate} again: it expires at ${new Date(material.expiresAt).toISOString()}`);
+        onNotice(`read ${files.certificate} again: ${expiryText(material)}`);
       },
       onError: (error) => onNotice(`${error}; the certificate read before stays in force`),
     });
@@ -77,15 +85,20 @@ export async function createAdsSecurity(options: AdsSecurityOptions): Promise<Re
         ...(tokens ? { tokens: () => tokens.value.current } : {}),
       },
       get tls() {
-        return tls?.value.current;
+        return issued?.current ?? tls?.value.current;
       },
       onTls(next) {
         listener = next;
       },
       close() {
+        issued?.close();
         tls?.value.close();
         tokens?.value.close();
       },
     },
   };
+}
+
+function expiryText({ expiresAt }: TlsMaterial): string {
+  return `it expires at ${new Date(expiresAt).toISOString()}`;
 }

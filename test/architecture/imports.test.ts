@@ -49,7 +49,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "controlplane/xds",
   ],
   "controlplane/agent": ["controlplane/identity/followed-files"],
-  "controlplane/identity": ["controlplane/kube", "controlplane/proxy", "controlplane/xds"],
+  "controlplane/identity": ["controlplane/certificates", "controlplane/kube", "controlplane/proxy", "controlplane/xds"],
   "controlplane/registry": [],
   "controlplane/registration": ["controlplane/proxy", "controlplane/registry/durable", "controlplane/resources"],
   "controlplane/rollout": ["controlplane/registry", "controlplane/proxy", "controlplane/xds"],

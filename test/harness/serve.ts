@@ -11,6 +11,8 @@ export interface ServeProcess {
   readonly admin: string;
   /** With --webhook alone. */
   readonly webhook?: string;
+  /** With --status alone. */
+  readonly status?: string;
   /** SIGKILL; resolves when it is gone. */
   kill(): Promise<void>;
 }
