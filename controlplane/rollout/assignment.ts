@@ -38,3 +38,15 @@ export function boundOf(plan: RolloutPlan, share: number, proxies: readonly Cand
   const last = positions[Math.ceil(positions.length * share) - 1];
   return last === undefined ? share : last + 2 ** -48;
 }
+
+/**
+ * The bound in place of one that was set while no proxy was known and that reaches none of those that have come since;
+ * undefined where the bound stands.
+ */
+export function boundOnceKnown(rollout: Rollout, proxies: readonly Candidate[]): number | undefined {
+  const { plan, state } = rollout;
+  const share = state && plan.steps[state.step];
+  if (share === undefined || state?.reached !== share || proxies.some((proxy) => hasReached(rollout, proxy))) return;
+  const bound = boundOf(plan, share, proxies);
+  return bound > share ? bound : undefined;
+}

@@ -2,7 +2,7 @@
 // before any proxy hears of it, so whatever ends this process, the next one goes on from there.
 import { setTimeout as sleep } from "node:timers/promises";
 import type { FilterRegistry } from "../registry/registry.js";
-import { assignedVersion, boundOf, type Candidate, hasReached, isSelected } from "./assignment.js";
+import { assignedVersion, boundOf, boundOnceKnown, type Candidate, hasReached, isSelected } from "./assignment.js";
 import { type CanaryState, DEFAULT_GATE, findFailure, type GateLimits } from "./gate.js";
 import type { Observations } from "./observations.js";
 import { counts, type Rollout, type RolloutState } from "./plan.js";
@@ -142,7 +142,10 @@ export class RolloutRunner {
     if (!this.#modules.get(plan.filter)?.has(plan.version)) return;
     if (!state) return this.#beginStep(rollout, 0);
     this.#progress = this.#progressOf(rollout, state);
-    const canaries = [...this.#options.proxies(plan.filter)].filter((proxy) => hasReached(rollout, proxy));
+    const proxies = [...this.#options.proxies(plan.filter)];
+    const bound = boundOnceKnown(rollout, proxies);
+    if (bound !== undefined) return this.#save(rollout, { ...state, reached: bound });
+    const canaries = proxies.filter((proxy) => hasReached(rollout, proxy));
     const failure = this.#findFailure(rollout, this.#progress, canaries);
     if (failure !== undefined) return this.#rollBack(rollout, failure);
     const { acknowledgement, now } = this.#options;

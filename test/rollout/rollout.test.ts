@@ -1,7 +1,13 @@
 // The pure parts of rollouts: who gets a version, when the gate holds, and what Envoy's statistics say on the wire.
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { describe, expect, it } from "vitest";
-import { assignedVersion, boundOf, hasReached, positionOf } from "../../controlplane/rollout/assignment.js";
+import {
+  assignedVersion,
+  boundOf,
+  boundOnceKnown,
+  hasReached,
+  positionOf,
+} from "../../controlplane/rollout/assignment.js";
 import { type CanaryState, DEFAULT_GATE, findFailure } from "../../controlplane/rollout/gate.js";
 import { readMetrics } from "../../controlplane/rollout/metrics-stream.js";
 import { type Figures, Observations } from "../../controlplane/rollout/observations.js";
@@ -47,6 +53,24 @@ describe("the assignment", () => {
     const reached = boundOf(plan, 0.01, few);
     expect(few.filter((proxy) => hasReached(rollout("1", "v", { reached }), proxy))).toHaveLength(1);
     expect(boundOf(plan, 0.01, [])).toBe(0.01);
+  });
+
+  it("reaches one of the proxies that come when none was known as the step began, and no further one", () => {
+    const late = proxies.filter(({ id }) => positionOf("1", id) > 0.5).slice(0, 3);
+    const begun = rollout("1", "v", { reached: 0.1 });
+    expect(boundOnceKnown(begun, [])).toBeUndefined();
+    const reached = boundOnceKnown(begun, late) ?? 0;
+    const widened = rollout("1", "v", { reached });
+    expect(late.filter((proxy) => hasReached(widened, proxy))).toHaveLength(1);
+    // The one that has it may be gone because of it.
+    expect(
+      boundOnceKnown(
+        widened,
+        late.filter((proxy) => !hasReached(widened, proxy)),
+      ),
+    ).toBeUndefined();
+    const early = proxies.filter(({ id }) => positionOf("1", id) < 0.1).slice(0, 1);
+    expect(boundOnceKnown(begun, [...early, ...late])).toBeUndefined();
   });
 
   it("goes by the newest rollout that reached the proxy and was not taken back", () => {
