@@ -9,6 +9,7 @@ import { type Extension, extensionsFor } from "./mesh/extensions.js";
 import { ExtensionModules } from "./modules/extension-modules.js";
 import type { ModuleFault } from "./modules/fault.js";
 import { ModuleCache } from "./modules/module-cache.js";
+import { pinsOf } from "./modules/pins.js";
 import { FILTER_NAME } from "./policy/compile.js";
 import { Publisher } from "./publish/publisher.js";
 import { Revisions } from "./publish/revisions.js";
@@ -18,6 +19,7 @@ import { FilterRegistry } from "./registry/registry.js";
 import { createMetricsService } from "./rollout/metrics-service.js";
 import type { Rollout } from "./rollout/plan.js";
 import { createRollouts } from "./rollout/rollouts.js";
+import type { FilterStorage } from "./rollout/storage.js";
 import { createDirectorySource } from "./sources/directory.js";
 import { createKubernetesSource, type KubernetesSourceOptions } from "./sources/kubernetes.js";
 import { createMergedSource } from "./sources/merged.js";
@@ -42,8 +44,8 @@ export interface ControlPlaneOptions {
   readonly trafficFilter: string;
   /** The path of the module that draws faults for every try. */
   readonly tryFilter: string;
-  /** The filter registry's directory; without it every proxy has the module above. */
-  readonly filters?: string;
+  /** Where versions of filters and their rollouts lie; without it every proxy has the module above. Closed at the end. */
+  readonly filters?: FilterStorage;
   /** Where fetched modules of extensions are kept; without it they are fetched anew at each start. */
   readonly moduleCache?: string;
   /** See CheckRequest. */
@@ -105,7 +107,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     options.filters === undefined
       ? undefined
       : createRollouts({
-          directory: options.filters,
+          storage: options.filters,
           filter: FILTER_NAME,
           proxies: () => publisher.proxies,
           uses: (filter, id) => {
@@ -120,7 +122,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
         });
   const modules = new ExtensionModules({
     ...(options.moduleCache === undefined ? {} : { cache: new ModuleCache(options.moduleCache) }),
-    ...(options.filters === undefined ? {} : { registry: new FilterRegistry(options.filters) }),
+    ...(options.filters === undefined ? {} : { registry: new FilterRegistry(options.filters.versions) }),
     ...(options.plainRegistries ? { plainRegistries: options.plainRegistries } : {}),
     ...(rollouts ? { chosen: rollouts } : {}),
     ...(options.trialThread ? { thread: options.trialThread } : {}),
@@ -163,6 +165,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
           touched(proxy);
         });
       });
+      rollouts?.pinned(pinsOf(publisher.mesh.extensions));
       // Before proxies are served for the first time, they must not be told that modules are gone.
       const known = modules
         .update(publisher.mesh)
@@ -236,9 +239,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   });
   const close = async () => {
     await source.close();
-    options.kubernetes?.client.close();
     await registrations?.close();
     await rollouts?.close();
+    options.filters?.close();
+    options.kubernetes?.client.close();
     await modules.close();
     statistics.close();
     metrics.close();

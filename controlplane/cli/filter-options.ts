@@ -1,14 +1,15 @@
-// What the `headgate filter` commands have in common: where the registry is, how faults are told, who acts.
+// What the `headgate filter` commands have in common: where the filters lie, how faults are told, who acts.
 import { userInfo } from "node:os";
 import { resolve } from "node:path";
 import type { FilterFault } from "../registry/fault.js";
+import { createDirectoryStorage } from "../rollout/directory-storage.js";
+import type { FilterStorage } from "../rollout/storage.js";
 import { type CommandIo, type CommandOption, exitCode, type OptionValues } from "./command.js";
 
-export const FILTERS_OPTION: CommandOption = {
-  flags: "--filters <dir>",
-  summary: "the registry's directory, which `headgate serve --filters` follows",
-  default: "filters",
-};
+/** Where the filters lie. */
+export const STORAGE_OPTIONS: readonly CommandOption[] = [
+  { flags: "--filters <dir>", summary: "the directory that `headgate serve --filters` follows (default: filters)" },
+];
 
 export const BY_OPTION: CommandOption = { flags: "--by <who>", summary: "who does this (default: this user)" };
 
@@ -19,8 +20,18 @@ export const OUTPUT_OPTION: CommandOption = {
   default: "table",
 };
 
-export function filtersDirectory(options: OptionValues, io: CommandIo): string {
-  return resolve(io.cwd, String(options.filters));
+/** Does a command's work on the filters that its options name, and gives the exit code; the storage is closed then. */
+export async function withFilters(
+  options: OptionValues,
+  io: CommandIo,
+  work: (storage: FilterStorage) => Promise<number>,
+): Promise<number> {
+  const storage = createDirectoryStorage(resolve(io.cwd, String(options.filters ?? "filters")));
+  try {
+    return await work(storage);
+  } finally {
+    storage.close();
+  }
 }
 
 export function actor(options: OptionValues, io: CommandIo): string {

@@ -1,18 +1,17 @@
 // `headgate filter use|status|rollback|history`: which proxies run which version.
 import { FilterRegistry, parseReference } from "../registry/registry.js";
-import { counts, type RolloutPlan } from "../rollout/plan.js";
-import { RolloutStore } from "../rollout/store.js";
+import { counts, type Rollout, type RolloutPlan } from "../rollout/plan.js";
 import type { FilterView } from "../rollout/view.js";
 import { readAdmin } from "./admin-client.js";
 import { type CommandDefinition, exitCode, type OptionValues } from "./command.js";
 import {
   actor,
   BY_OPTION,
-  FILTERS_OPTION,
-  filtersDirectory,
   OUTPUT_OPTION,
+  STORAGE_OPTIONS,
   tellFault,
   tellUsage,
+  withFilters,
 } from "./filter-options.js";
 import { type Read, readDuration, readPairs } from "./flag-values.js";
 import { progressText, rolloutText } from "./rollout-text.js";
@@ -33,29 +32,29 @@ export const filterUseCommand: CommandDefinition = {
     { flags: "--step <percent,...>", summary: "the steps; the last is 100% (default: 10%,50%,100%)" },
     { flags: "--hold <duration>", summary: "how long each step must do well", default: "30s" },
     BY_OPTION,
-    FILTERS_OPTION,
+    ...STORAGE_OPTIONS,
   ],
 
   async run([text = ""], options, io) {
     const parsed = parseReference(text);
     if ("fault" in parsed) return tellFault(this.name, parsed.fault, io);
     const { name, version } = parsed.value;
-    const directory = filtersDirectory(options, io);
-    const shown = await new FilterRegistry(directory).show(name, version);
-    if ("fault" in shown) return tellFault(this.name, shown.fault, io);
     const settings = readSettings(options);
     if ("error" in settings) return tellUsage(this.name, settings.error, io);
-    const store = new RolloutStore(directory);
-    const active = (await store.list()).find((rollout) => counts(rollout) && rollout.state?.phase !== "completed");
-    if (active) {
-      const message = `${rolloutText(active)}; let it end, or take it back with headgate filter rollback`;
-      return tellFault(this.name, { code: "filter-in-use", message }, io);
-    }
-    const at = new Date().toISOString();
-    const plan = await store.create({ filter: name, version, ...settings.value, at, by: actor(options, io) });
-    const steps = plan.steps.map((step) => `${100 * step}%`).join(", ");
-    io.stdout.write(`rollout ${plan.id} of ${text}: ${steps}, each for ${plan.holdMillis / 1000} s\n`);
-    return exitCode.ok;
+    return withFilters(options, io, async ({ versions, rollouts }) => {
+      const shown = await new FilterRegistry(versions).show(name, version);
+      if ("fault" in shown) return tellFault(this.name, shown.fault, io);
+      const active = (await rollouts.list()).find((rollout) => counts(rollout) && rollout.state?.phase !== "completed");
+      if (active) {
+        const message = `${rolloutText(active)}; let it end, or take it back with headgate filter rollback`;
+        return tellFault(this.name, { code: "filter-in-use", message }, io);
+      }
+      const at = new Date().toISOString();
+      const plan = await rollouts.create({ filter: name, version, ...settings.value, at, by: actor(options, io) });
+      const steps = plan.steps.map((step) => `${100 * step}%`).join(", ");
+      io.stdout.write(`rollout ${plan.id} of ${text}: ${steps}, each for ${plan.holdMillis / 1000} s\n`);
+      return exitCode.ok;
+    });
   },
 };
 
@@ -95,37 +94,35 @@ export const filterStatusCommand: CommandDefinition = {
 export const filterRollbackCommand: CommandDefinition = {
   name: "filter rollback",
   summary: "take back the newest rollout, under way or completed",
-  options: [BY_OPTION, FILTERS_OPTION],
+  options: [BY_OPTION, ...STORAGE_OPTIONS],
 
   async run(_args, options, io) {
-    const store = new RolloutStore(filtersDirectory(options, io));
-    const newest = (await store.list()).findLast(counts);
-    if (!newest) return tellUsage(this.name, "there is no rollout to take back", io);
-    await store.requestRollback(newest.plan.id, actor(options, io));
-    io.stdout.write(`rollout ${newest.plan.id} of ${newest.plan.filter}@${newest.plan.version} goes back\n`);
-    return exitCode.ok;
+    return withFilters(options, io, async ({ rollouts }) => {
+      const newest = (await rollouts.list()).findLast(counts);
+      if (!newest) return tellUsage(this.name, "there is no rollout to take back", io);
+      await rollouts.requestRollback(newest.plan.id, actor(options, io));
+      io.stdout.write(`rollout ${newest.plan.id} of ${newest.plan.filter}@${newest.plan.version} goes back\n`);
+      return exitCode.ok;
+    });
   },
 };
 
 export const filterHistoryCommand: CommandDefinition = {
   name: "filter history",
   summary: "list the rollouts, the newest first, and what became of them",
-  options: [FILTERS_OPTION, OUTPUT_OPTION],
+  options: [...STORAGE_OPTIONS, OUTPUT_OPTION],
 
   async run(_args, options, io) {
-    const rollouts = (await new RolloutStore(filtersDirectory(options, io)).list()).toReversed();
-    if (options.output === "json") io.stdout.write(`${JSON.stringify(rollouts, null, 2)}\n`);
-    else
-      io.stdout.write(
-        table(
-          ["ROLLOUT", "VERSION", "ASKED FOR", "BY", "STATE"],
-          rollouts.map((rollout) => {
-            const { id, filter, version, at, by } = rollout.plan;
-            return [id, `${filter}@${version}`, at, by, progressText(rollout)];
-          }),
-        ),
-      );
-    return exitCode.ok;
+    return withFilters(options, io, async (storage) => {
+      const rollouts = (await storage.rollouts.list()).toReversed();
+      const row = (rollout: Rollout) => {
+        const { id, filter, version, at, by } = rollout.plan;
+        return [id, `${filter}@${version}`, at, by, progressText(rollout)];
+      };
+      if (options.output === "json") io.stdout.write(`${JSON.stringify(rollouts, null, 2)}\n`);
+      else io.stdout.write(table(["ROLLOUT", "VERSION", "ASKED FOR", "BY", "STATE"], rollouts.map(row)));
+      return exitCode.ok;
+    });
   },
 };
 

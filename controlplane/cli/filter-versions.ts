@@ -1,23 +1,18 @@
 // `headgate filter push|list|show|diff|remove`: the registry's versions.
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
-import { BUILT_IN, FilterRegistry, type FilterVersion, parseReference } from "../registry/registry.js";
-import { RolloutStore, versionsInUse } from "../rollout/store.js";
-import {
-  type CommandArgument,
-  type CommandDefinition,
-  type CommandIo,
-  exitCode,
-  type OptionValues,
-} from "./command.js";
+import { BUILT_IN, FilterRegistry, parseReference } from "../registry/registry.js";
+import type { FilterVersion } from "../registry/version-store.js";
+import { type FilterStorage, versionsInUse } from "../rollout/storage.js";
+import { type CommandArgument, type CommandDefinition, exitCode } from "./command.js";
 import {
   actor,
   BY_OPTION,
-  FILTERS_OPTION,
-  filtersDirectory,
   OUTPUT_OPTION,
+  STORAGE_OPTIONS,
   tellFault,
   tellUsage,
+  withFilters,
 } from "./filter-options.js";
 import { readCount } from "./flag-values.js";
 import { table } from "./table.js";
@@ -45,7 +40,7 @@ export const filterPushCommand: CommandDefinition = {
     { flags: "--configuration <file>", summary: "what the filter is started with for the check" },
     { flags: "--keep <n>", summary: "remove the oldest versions beyond so many that nothing uses", default: "20" },
     BY_OPTION,
-    FILTERS_OPTION,
+    ...STORAGE_OPTIONS,
   ],
 
   async run([name = "", file = ""], options, io) {
@@ -60,43 +55,42 @@ export const filterPushCommand: CommandDefinition = {
     const configuration = configured === undefined ? undefined : await read(configured);
     if (configured !== undefined && !configuration)
       return tellUsage(this.name, `${options.configuration} cannot be read`, io);
-    const directory = filtersDirectory(options, io);
-    const registry = new FilterRegistry(directory);
     const version = String(options.version);
-    const pushed = await registry.push({
-      name,
-      version,
-      by: actor(options, io),
-      wasm,
-      ...(schema ? { schema: schema.toString("utf8") } : {}),
-      ...(configuration ? { configuration: configuration.toString("utf8") } : {}),
+    return withFilters(options, io, async (storage) => {
+      const registry = new FilterRegistry(storage.versions);
+      const pushed = await registry.push({
+        name,
+        version,
+        by: actor(options, io),
+        wasm,
+        ...(schema ? { schema: schema.toString("utf8") } : {}),
+        ...(configuration ? { configuration: configuration.toString("utf8") } : {}),
+      });
+      if ("fault" in pushed) return tellFault(this.name, pushed.fault, io);
+      io.stdout.write(`${name}@${version} added: ${pushed.value.size} bytes, sha256 ${pushed.value.sha256}\n`);
+      const inUse = new Map(await versionsInUse(storage, name)).set(version, "this push");
+      for (const gone of await registry.collect(name, keep.value, inUse)) io.stdout.write(`${name}@${gone} removed\n`);
+      return exitCode.ok;
     });
-    if ("fault" in pushed) return tellFault(this.name, pushed.fault, io);
-    io.stdout.write(`${name}@${version} added: ${pushed.value.size} bytes, sha256 ${pushed.value.sha256}\n`);
-    const inUse = versionsInUse(await new RolloutStore(directory).list(), name).add(version);
-    for (const gone of await registry.collect(name, keep.value, inUse)) io.stdout.write(`${name}@${gone} removed\n`);
-    return exitCode.ok;
   },
 };
 
 export const filterListCommand: CommandDefinition = {
   name: "filter list",
   summary: "list the versions of all filters",
-  options: [FILTERS_OPTION, OUTPUT_OPTION],
+  options: [...STORAGE_OPTIONS, OUTPUT_OPTION],
 
   async run(_args, options, io) {
-    const versions = await new FilterRegistry(filtersDirectory(options, io)).list();
-    if (options.output === "json") io.stdout.write(`${JSON.stringify(versions, null, 2)}\n`);
-    else
-      io.stdout.write(
-        table(
-          ["FILTER", "VERSION", "BYTES", "ABI", "SHA256", "ADDED", "BY"],
-          versions.map(({ name, version, size, abi, sha256, addedAt, addedBy }) => [
-            ...[name, version, String(size), abi, sha256.slice(0, 12), addedAt, addedBy],
-          ]),
-        ),
-      );
-    return exitCode.ok;
+    return withFilters(options, io, async (storage) => {
+      const versions = await new FilterRegistry(storage.versions).list();
+      const row = ({ name, version, size, abi, sha256, addedAt, addedBy }: FilterVersion) => [
+        ...[name, version, String(size), abi, sha256.slice(0, 12), addedAt, addedBy],
+      ];
+      const head = ["FILTER", "VERSION", "BYTES", "ABI", "SHA256", "ADDED", "BY"];
+      if (options.output === "json") io.stdout.write(`${JSON.stringify(versions, null, 2)}\n`);
+      else io.stdout.write(table(head, versions.map(row)));
+      return exitCode.ok;
+    });
   },
 };
 
@@ -104,13 +98,15 @@ export const filterShowCommand: CommandDefinition = {
   name: "filter show",
   summary: "show all that is known of a version, as JSON",
   arguments: [reference("filter@version")],
-  options: [FILTERS_OPTION],
+  options: [...STORAGE_OPTIONS],
 
   async run([text = ""], options, io) {
-    const found = await find(text, options, io);
-    if ("fault" in found) return tellFault(this.name, found.fault, io);
-    io.stdout.write(`${JSON.stringify(found.value, null, 2)}\n`);
-    return exitCode.ok;
+    return withFilters(options, io, async (storage) => {
+      const found = await find(text, storage);
+      if ("fault" in found) return tellFault(this.name, found.fault, io);
+      io.stdout.write(`${JSON.stringify(found.value, null, 2)}\n`);
+      return exitCode.ok;
+    });
   },
 };
 
@@ -118,15 +114,17 @@ export const filterDiffCommand: CommandDefinition = {
   name: "filter diff",
   summary: "show in what two versions differ",
   arguments: [reference("one"), reference("other")],
-  options: [FILTERS_OPTION],
+  options: [...STORAGE_OPTIONS],
 
   async run([one = "", other = ""], options, io) {
-    const [left, right] = [await find(one, options, io), await find(other, options, io)];
-    for (const found of [left, right]) if ("fault" in found) return tellFault(this.name, found.fault, io);
-    if ("fault" in left || "fault" in right) return exitCode.violations;
-    const rows = differences(left.value, right.value);
-    io.stdout.write(rows.length === 0 ? "nothing\n" : table(["", one, other], rows));
-    return exitCode.ok;
+    return withFilters(options, io, async (storage) => {
+      const [left, right] = [await find(one, storage), await find(other, storage)];
+      if ("fault" in left) return tellFault(this.name, left.fault, io);
+      if ("fault" in right) return tellFault(this.name, right.fault, io);
+      const rows = differences(left.value, right.value);
+      io.stdout.write(rows.length === 0 ? "nothing\n" : table(["", one, other], rows));
+      return exitCode.ok;
+    });
   },
 };
 
@@ -134,31 +132,33 @@ export const filterRemoveCommand: CommandDefinition = {
   name: "filter remove",
   summary: "remove a version that no proxy has or could go back to",
   arguments: [reference("filter@version")],
-  options: [FILTERS_OPTION],
+  options: [...STORAGE_OPTIONS],
 
   async run([text = ""], options, io) {
     const parsed = parseReference(text);
     if ("fault" in parsed) return tellFault(this.name, parsed.fault, io);
     const { name, version } = parsed.value;
-    const directory = filtersDirectory(options, io);
-    if (versionsInUse(await new RolloutStore(directory).list(), name).has(version)) {
-      const message = `a rollout names ${text}: roll that back, or use other versions first`;
-      return tellFault(this.name, { code: "filter-in-use", message }, io);
-    }
-    const removed = await new FilterRegistry(directory).remove(name, version);
-    if ("fault" in removed) return tellFault(this.name, removed.fault, io);
-    io.stdout.write(`${text} removed\n`);
-    return exitCode.ok;
+    return withFilters(options, io, async (storage) => {
+      const user = (await versionsInUse(storage, name)).get(version);
+      if (user !== undefined) {
+        const message = `${user} names ${text}: roll that back, or have it use another version first`;
+        return tellFault(this.name, { code: "filter-in-use", message }, io);
+      }
+      const removed = await new FilterRegistry(storage.versions).remove(name, version);
+      if ("fault" in removed) return tellFault(this.name, removed.fault, io);
+      io.stdout.write(`${text} removed\n`);
+      return exitCode.ok;
+    });
   },
 };
 
-async function find(text: string, options: OptionValues, io: CommandIo) {
+async function find(text: string, { versions }: FilterStorage) {
   const parsed = parseReference(text);
   if ("fault" in parsed) return parsed;
   const { name, version } = parsed.value;
   if (version === BUILT_IN)
     return { fault: { code: "filter-not-found" as const, message: `${BUILT_IN} is not kept in the registry` } };
-  return new FilterRegistry(filtersDirectory(options, io)).show(name, version);
+  return new FilterRegistry(versions).show(name, version);
 }
 
 function differences(one: FilterVersion, other: FilterVersion): string[][] {

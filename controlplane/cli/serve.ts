@@ -6,6 +6,7 @@ import type { Refused } from "../identity/admission.js";
 import { startControlPlane } from "../main.js";
 import type { Extension } from "../mesh/extensions.js";
 import type { ModuleFault } from "../modules/fault.js";
+import { createDirectoryStorage } from "../rollout/directory-storage.js";
 import type { KubernetesSourceOptions } from "../sources/kubernetes.js";
 import type { SourceState } from "../sources/source.js";
 import type { AdsEvent } from "../xds/events.js";
@@ -106,7 +107,9 @@ export const serveCommand: CommandDefinition = {
         trafficFilter: packagePath("build", "traffic.wasm"),
         tryFilter: packagePath("build", "try.wasm"),
         ...(typeof options.accessLog === "string" ? { accessLog: options.accessLog } : {}),
-        ...(typeof options.filters === "string" ? { filters: resolve(io.cwd, options.filters) } : {}),
+        ...(typeof options.filters === "string"
+          ? { filters: createDirectoryStorage(resolve(io.cwd, options.filters)) }
+          : {}),
         ...moduleCache(options, io.cwd),
         plainRegistries: (options.plainRegistry ?? []) as readonly string[],
         onExtension: (extension, fault) => log(extensionText(extension, fault)),

@@ -1,29 +1,8 @@
-// The filter registry: a directory of named filters with immutable versions, shared by the commands and the control plane.
-//
-//   DIR/modules/NAME/VERSION/{module.wasm,version.json}
+// The filter registry: named filters with immutable versions, shared by the commands and the control plane.
 import { createHash } from "node:crypto";
-import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
 import { type CheckRequest, checkModule } from "./check.js";
-import { createDirectoryDurably, removeDirectoryDurably, UNFINISHED } from "./durable.js";
 import { type Outcome, refuse } from "./fault.js";
-
-export interface FilterVersion {
-  readonly name: string;
-  readonly version: string;
-  /** Of the module, in hexadecimal. */
-  readonly sha256: string;
-  /** Bytes. */
-  readonly size: number;
-  readonly abi: string;
-  /** Of the module's memory after its smoke requests; bytes. */
-  readonly memoryBytes: number;
-  /** JSON schema of its configuration, if it declares one. */
-  readonly configurationSchema?: unknown;
-  /** ISO 8601. */
-  readonly addedAt: string;
-  readonly addedBy: string;
-}
+import type { FilterVersion, VersionStore } from "./version-store.js";
 
 export interface PushRequest extends CheckRequest {
   readonly name: string;
@@ -33,12 +12,15 @@ export interface PushRequest extends CheckRequest {
 
 const NAME = /^[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?$/;
 const VERSION = /^[A-Za-z0-9]([-A-Za-z0-9._+]{0,61}[A-Za-z0-9])?$/;
+/** What was not finished for so long never will be. Milliseconds. */
+const UNFINISHED_FOR = 3_600_000;
 
+/** Methods reject when what keeps the versions cannot be reached. */
 export class FilterRegistry {
-  readonly #modules: string;
+  readonly #versions: VersionStore;
 
-  constructor(readonly directory: string) {
-    this.#modules = join(directory, "modules");
+  constructor(versions: VersionStore) {
+    this.#versions = versions;
   }
 
   /** Checks and adds a version; one that exists is never changed. */
@@ -61,38 +43,31 @@ export class FilterRegistry {
       addedAt: new Date().toISOString(),
       addedBy: by,
     };
-    const files = new Map<string, Uint8Array | string>([
-      ["module.wasm", wasm],
-      ["version.json", `${JSON.stringify(record, null, 2)}\n`],
-    ]);
-    if (await createDirectoryDurably(join(this.#modules, name, version), files)) return { value: record };
+    if (await this.#versions.add(record, wasm)) return { value: record };
     return refuse("filter-version-exists", `${name}@${version} exists, and versions never change: choose another`);
   }
 
   /** All versions, by name and then by the time they were added. */
   async list(): Promise<FilterVersion[]> {
-    const found: FilterVersion[] = [];
-    for (const name of await entries(this.#modules))
-      for (const version of await entries(join(this.#modules, name))) {
-        const shown = await this.show(name, version);
-        if ("value" in shown) found.push(shown.value);
-      }
+    const found = [...(await this.#versions.list())];
     return found.sort((a, b) => compare(a.name, b.name) || compare(a.addedAt, b.addedAt));
   }
 
   async show(name: string, version: string): Promise<Outcome<FilterVersion>> {
     const named = checkName(name, version);
     if ("fault" in named) return named;
-    const text = await readFile(join(this.#modules, name, version, "version.json"), "utf8").catch(() => undefined);
-    if (text === undefined) return refuse("filter-not-found", `there is no ${name}@${version}`);
-    return { value: JSON.parse(text) as FilterVersion };
+    const found = await this.#versions.find(name, version);
+    if (found === undefined) return refuse("filter-not-found", `there is no ${name}@${version}`);
+    if (found === "damaged")
+      return refuse("filter-damaged", `the record of ${name}@${version} is not what was written`);
+    return { value: found };
   }
 
   /** The module's bytes, which are what was pushed. */
   async module(name: string, version: string): Promise<Outcome<Uint8Array>> {
     const shown = await this.show(name, version);
     if ("fault" in shown) return shown;
-    const wasm = await readFile(join(this.#modules, name, version, "module.wasm")).catch(() => Buffer.alloc(0));
+    const wasm = await this.#versions.read(name, version);
     if (createHash("sha256").update(wasm).digest("hex") === shown.value.sha256) return { value: wasm };
     return refuse("filter-damaged", `the module of ${name}@${version} is not the one that was pushed`);
   }
@@ -101,15 +76,19 @@ export class FilterRegistry {
   async remove(name: string, version: string): Promise<Outcome<void>> {
     const named = checkName(name, version);
     if ("fault" in named) return named;
-    if (await removeDirectoryDurably(join(this.#modules, name, version))) return { value: undefined };
+    if (await this.#versions.remove(name, version)) return { value: undefined };
     return refuse("filter-not-found", `there is no ${name}@${version}`);
   }
 
-  /** Removes the versions of a filter beyond the newest `keep`, those in use apart. Gives what it removed. */
-  async collect(name: string, keep: number, inUse: ReadonlySet<string>): Promise<string[]> {
+  /**
+   * Removes the versions of a filter beyond the newest `keep`, those in use apart, and what was left unfinished. Gives the
+   * versions that it removed.
+   */
+  async collect(name: string, keep: number, inUse: { has(version: string): boolean }): Promise<string[]> {
     const versions = (await this.list()).filter((version) => version.name === name).map(({ version }) => version);
     const removable = versions.slice(0, Math.max(0, versions.length - keep)).filter((version) => !inUse.has(version));
     for (const version of removable) await this.remove(name, version);
+    await this.#versions.sweep(UNFINISHED_FOR);
     return removable;
   }
 }
@@ -131,11 +110,6 @@ function checkName(name: string, version: string): Outcome<void> {
   if (!VERSION.test(version) || version.includes(".."))
     return refuse("filter-bad-name", `"${version}" is no version: letters, digits, -, ., _ and +, as in 1.2.0`);
   return { value: undefined };
-}
-
-async function entries(directory: string): Promise<string[]> {
-  const names = await readdir(directory).catch(() => [] as string[]);
-  return names.filter((name) => !name.startsWith(UNFINISHED));
 }
 
 function compare(a: string, b: string): number {

@@ -28,25 +28,42 @@ export function assignedVersion(rollouts: readonly Rollout[], filter: string, pr
     ?.plan.version;
 }
 
-/** The bound that gives `share` of the known proxies the version, rounded up; that of later ones is as it falls. */
-export function boundOf(plan: RolloutPlan, share: number, proxies: readonly Candidate[]): number {
+/** Where proxies that a rollout selects stand in its order. */
+export interface Ranking {
+  readonly count: number;
+  /** Ascending: of all, or of the first ones where there are too many to tell. */
+  readonly lowest: readonly number[];
+}
+
+export function rankingOf(plan: RolloutPlan, proxies: readonly Candidate[]): Ranking {
   const positions = proxies
     .filter((proxy) => isSelected(plan, proxy))
     .map((proxy) => positionOf(plan.id, proxy.id))
     .sort((a, b) => a - b);
+  return { count: positions.length, lowest: positions };
+}
+
+/**
+ * The bound that gives `share` of the ranked proxies the version, rounded up; that of later ones is as it falls. Where the
+ * rankings do not reach so far there are many proxies, and the share itself does.
+ */
+export function boundOf(share: number, rankings: readonly Ranking[]): number {
   if (share >= 1) return 1;
-  const last = positions[Math.ceil(positions.length * share) - 1];
-  return last === undefined ? share : last + 2 ** -48;
+  const count = rankings.reduce((sum, ranking) => sum + ranking.count, 0);
+  const wanted = Math.ceil(count * share);
+  const isKnown = rankings.every(({ count: of, lowest }) => lowest.length >= Math.min(of, wanted));
+  const last = rankings.flatMap(({ lowest }) => lowest).sort((a, b) => a - b)[wanted - 1];
+  return isKnown && last !== undefined ? last + 2 ** -48 : share;
 }
 
 /**
  * The bound in place of one that was set while no proxy was known and that reaches none of those that have come since;
  * undefined where the bound stands.
  */
-export function boundOnceKnown(rollout: Rollout, proxies: readonly Candidate[]): number | undefined {
-  const { plan, state } = rollout;
+export function boundOnceKnown({ plan, state }: Rollout, rankings: readonly Ranking[]): number | undefined {
   const share = state && plan.steps[state.step];
-  if (share === undefined || state?.reached !== share || proxies.some((proxy) => hasReached(rollout, proxy))) return;
-  const bound = boundOf(plan, share, proxies);
+  if (share === undefined || state?.reached !== share) return undefined;
+  if (rankings.some(({ lowest: [first = 1] }) => first < share)) return undefined;
+  const bound = boundOf(share, rankings);
   return bound > share ? bound : undefined;
 }

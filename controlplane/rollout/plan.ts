@@ -40,3 +40,8 @@ export interface Rollout {
 export function counts({ state, rollbackBy }: Rollout): boolean {
   return state?.phase !== "rolled-back" && rollbackBy === undefined;
 }
+
+/** The plan with the number behind that of the last rollout. */
+export function numbered(plan: Omit<RolloutPlan, "id">, last = "0"): RolloutPlan {
+  return { id: String(Number(last) + 1).padStart(6, "0"), ...plan };
+}

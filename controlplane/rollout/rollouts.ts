@@ -1,19 +1,18 @@
-// Rollouts as the control plane has them: the runner over a directory of filters, told of proxies by ADS and by themselves.
-import { FilterRegistry } from "../registry/registry.js";
+// Rollouts as the control plane has them: the runner over stored filters, told of proxies by ADS and by themselves.
+import type { Pin } from "../registry/pins.js";
 import { EXTENSION_CONFIG } from "../xds/order.js";
 import type { ProxyStatus } from "../xds/status.js";
 import type { Candidate } from "./assignment.js";
-import { type DirectoryLock, lockDirectory } from "./lock.js";
 import { createMetricsService, type MetricsService, type MetricsTaker } from "./metrics-service.js";
 import { Observations } from "./observations.js";
 import type { Rollout } from "./plan.js";
-import { type Acknowledgement, RolloutRunner } from "./runner.js";
-import { RolloutStore } from "./store.js";
+import type { Acknowledgement } from "./reporter.js";
+import { RolloutRunner } from "./runner.js";
+import type { FilterStorage } from "./storage.js";
 import { type FilterView, filterView } from "./view.js";
 
 export interface RolloutsOptions {
-  /** The registry's. */
-  readonly directory: string;
+  readonly storage: FilterStorage;
   /** The filter that every proxy runs. */
   readonly filter: string;
   readonly proxies: () => ReadonlyMap<string, Candidate>;
@@ -35,21 +34,22 @@ export interface Rollouts {
   modulesOf(filter: string): readonly Uint8Array[];
   view(): FilterView;
   disconnected(proxy: string): void;
-  /** Resolves once it is known what every proxy should have; rejects when another control plane has the directory. */
+  /** What the policies name now by headgate://FILTER@VERSION. */
+  pinned(pins: readonly Pin[]): void;
+  /** Resolves once it is known what every proxy should have; rejects when another control plane has the storage. */
   start(): Promise<void>;
   close(): Promise<void>;
 }
 
 export function createRollouts(options: RolloutsOptions): Rollouts {
   const observations = new Observations();
-  let lock: DirectoryLock | undefined;
+  const { storage } = options;
   const now = () => performance.now();
   const uses = (filter: string, { id }: Candidate) => (filter === options.filter ? [filter] : options.uses(filter, id));
   const proxiesOf = (filter: string) =>
     [...options.proxies().values()].filter((proxy) => uses(filter, proxy).length > 0);
   const runner = new RolloutRunner({
-    registry: new FilterRegistry(options.directory),
-    store: new RolloutStore(options.directory),
+    storage,
     observations,
     proxies: proxiesOf,
     namesOf: (filter) => [...new Set(proxiesOf(filter).flatMap((proxy) => uses(filter, proxy)))],
@@ -71,14 +71,14 @@ export function createRollouts(options: RolloutsOptions): Rollouts {
     modulesOf: (filter) => runner.modulesOf(filter),
     view: () => filterView(options.filter, runner, proxiesOf),
     disconnected: (proxy) => observations.disconnected(proxy, now()),
+    pinned: (pins) => void storage.recordPins?.(pins).catch(options.onFault),
     async start() {
-      lock = await lockDirectory(options.directory);
-      if (!lock) throw new Error(`another control plane follows the filters in ${options.directory}`);
+      await storage.peers.start();
       await runner.start();
     },
     async close() {
       await runner.close();
-      lock?.release();
+      await storage.peers.close();
     },
   };
 }

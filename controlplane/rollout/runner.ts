@@ -1,74 +1,69 @@
-// Carries rollouts out: step by step while the gate holds, back by itself when it does not. What it decides is on disk
-// before any proxy hears of it, so whatever ends this process, the next one goes on from there.
+// Carries rollouts out: step by step while the gate holds, back by itself when it does not. What it decides is stored before
+// any proxy hears of it, so whatever ends this process, the next one goes on from there. Of several control planes one
+// decides, by what all of them tell; the others give their proxies what is stored.
 import { setTimeout as sleep } from "node:timers/promises";
-import type { FilterRegistry } from "../registry/registry.js";
-import { assignedVersion, boundOf, boundOnceKnown, type Candidate, hasReached, isSelected } from "./assignment.js";
-import { type CanaryState, DEFAULT_GATE, findFailure, type GateLimits } from "./gate.js";
-import type { Observations } from "./observations.js";
+import { Backoff } from "../kube/backoff.js";
+import { KubeFault } from "../kube/object.js";
+import { FilterRegistry } from "../registry/registry.js";
+import { assignedVersion, boundOf, boundOnceKnown, type Candidate } from "./assignment.js";
+import { DEFAULT_GATE } from "./gate.js";
 import { counts, type Rollout, type RolloutState } from "./plan.js";
-import type { RolloutStore } from "./store.js";
+import { failureOf, isHeld, type Report } from "./report.js";
+import { BEFORE, Reporter, type ReporterOptions } from "./reporter.js";
+import type { FilterStorage } from "./storage.js";
 
-/** What a proxy last answered of its filters; `at` in milliseconds since the epoch. */
-export interface Acknowledgement {
-  readonly acknowledged: boolean;
-  readonly rejection?: { readonly message: string; readonly at: number };
-}
-
-export interface RunnerOptions {
-  readonly registry: FilterRegistry;
-  readonly store: RolloutStore;
-  readonly observations: Observations;
-  /** The connected proxies that run the filter. */
-  readonly proxies: (filter: string) => Iterable<Candidate>;
-  /** What Envoys call the filter in their statistics. */
-  readonly namesOf: (filter: string) => readonly string[];
-  readonly acknowledgement: (proxy: string) => Acknowledgement;
+export interface RunnerOptions extends Omit<ReporterOptions, "gate"> {
+  readonly storage: Pick<FilterStorage, "versions" | "rollouts" | "peers">;
   /** The assignments changed: proxies must be published to. */
   readonly republish: () => void;
-  /** Milliseconds of a clock that only goes forward. */
-  readonly now: () => number;
   readonly onFault: (error: unknown) => void;
   readonly onChange?: (rollout: Rollout) => void;
-  readonly gate?: GateLimits;
 }
 
 /** Milliseconds. */
 const PERIOD = 200;
-const BASELINE = 30_000;
-
-interface Progress {
-  readonly id: string;
-  readonly step: number;
-  readonly beganAt: number;
-  /** The rollout's first step, if that was seen. */
-  readonly rolloutBeganAt: number | undefined;
-  readonly beganOn: number;
-  /** Since when every proxy of the step has acknowledged. */
-  heldSince?: number;
-}
+const MODULE_RETRY = 5_000;
 
 export class RolloutRunner {
   readonly #options: RunnerOptions;
+  readonly #registry: FilterRegistry;
+  readonly #reporter: Reporter;
   readonly #stopped = new AbortController();
   /** By filter, then by version: those that proxies have or may get. */
   readonly #modules = new Map<string, Map<string, Uint8Array>>();
+  /** By rollout: why its module cannot be had, and when that was seen. */
+  readonly #lacking = new Map<string, { readonly message: string; readonly at: number }>();
   /** By filter, then by proxy: what it was last seen to have taken. */
   readonly #running = new Map<string, Map<string, string | undefined>>();
   #rollouts: readonly Rollout[] = [];
-  #progress: Progress | undefined;
+  /** Those whose modules are here. */
+  #serving: readonly Rollout[] = [];
   #loop: Promise<void> = Promise.resolve();
   /** By filter and proxy. */
   #assigned: ReadonlyMap<string, string | undefined> = new Map();
 
   constructor(options: RunnerOptions) {
     this.#options = options;
+    this.#registry = new FilterRegistry(options.storage.versions);
+    this.#reporter = new Reporter({ ...options, gate: DEFAULT_GATE });
   }
 
-  /** Resolves once it is known what every proxy should have. */
+  /** Resolves once it is known what every proxy should have, and waits for a cluster that cannot be reached. */
   async start(): Promise<void> {
-    await this.#options.store.prune();
-    this.#rollouts = await this.#options.store.list();
-    await this.#loadModules();
+    const { storage, onFault } = this.#options;
+    if (storage.peers.leads) await storage.rollouts.prune();
+    const backoff = new Backoff();
+    for (let fault = ""; !this.#stopped.signal.aborted; ) {
+      try {
+        await this.#look();
+        break;
+      } catch (error) {
+        if (!(error instanceof KubeFault)) throw error;
+        if (fault !== error.message) onFault(error);
+        fault = error.message;
+        await this.#wait(backoff.next(error));
+      }
+    }
     this.#loop = this.#run();
   }
 
@@ -84,7 +79,7 @@ export class RolloutRunner {
   }
 
   versionFor(filter: string, proxy: Candidate): string | undefined {
-    return assignedVersion(this.#rollouts, filter, proxy);
+    return assignedVersion(this.#serving, filter, proxy);
   }
 
   /** The modules of the versions that some proxy has, or may get by a rollout under way. */
@@ -109,100 +104,111 @@ export class RolloutRunner {
 
   async #run(): Promise<void> {
     let fault = "";
+    const backoff = new Backoff({ first: PERIOD });
     while (!this.#stopped.signal.aborted) {
       try {
         await this.#turn();
         fault = "";
+        backoff.reset();
+        await this.#wait(PERIOD);
       } catch (error) {
         // One that lasts comes with every turn.
         if (String(error) !== fault) this.#options.onFault(error);
         fault = String(error);
+        await this.#wait(backoff.next(error));
       }
-      await sleep(PERIOD, undefined, { signal: this.#stopped.signal }).catch(() => {});
     }
   }
 
+  async #wait(millis: number): Promise<void> {
+    await sleep(millis, undefined, { signal: this.#stopped.signal }).catch(() => {});
+  }
+
   async #turn(): Promise<void> {
-    this.#rollouts = await this.#options.store.list();
-    for (const rollout of this.#rollouts) {
-      if (rollout.rollbackBy !== undefined && rollout.state?.phase !== "rolled-back")
-        await this.#rollBack(rollout, `asked for by ${rollout.rollbackBy}`);
-    }
-    await this.#loadModules();
-    // Notes what proxies have of a filter that is rolled out for the first time.
+    const { peers } = this.#options.storage;
+    const active = await this.#look();
+    const isNew = active !== undefined && this.#reporter.begin(active.plan.id, active.state?.step ?? BEFORE);
+    const unwanted = this.#rollouts.filter((rollout) => this.#whyUnwanted(rollout) !== undefined);
+    if (active || unwanted.length > 0) peers.seek();
+    for (const rollout of peers.leads ? unwanted : [])
+      await this.#rollBack(rollout, this.#whyUnwanted(rollout) as string);
+    // Also notes what proxies have of a filter that is rolled out for the first time.
     this.#publish();
-    const active = this.#rollouts.find((rollout) => counts(rollout) && rollout.state?.phase !== "completed");
-    if (active) await this.#advance(active);
+    // What proxies have answered by now was of the step before.
+    if (active && !isNew && !unwanted.includes(active)) await this.#advance(active);
     this.#publish();
     this.#note();
   }
 
+  /** Reads what is stored, loads what is to be given out, and gives the rollout that is under way. */
+  async #look(): Promise<Rollout | undefined> {
+    const rollouts = await this.#options.storage.rollouts.list();
+    for (const rollout of rollouts.filter(counts)) await this.#loadModule(rollout);
+    this.#take(rollouts);
+    return rollouts.find((rollout) => counts(rollout) && rollout.state?.phase !== "completed");
+  }
+
+  #take(rollouts: readonly Rollout[]): void {
+    this.#rollouts = rollouts;
+    this.#serving = rollouts.filter((rollout) => !counts(rollout) || this.#hasModule(rollout));
+  }
+
+  #hasModule({ plan }: Rollout): boolean {
+    return this.#modules.get(plan.filter)?.has(plan.version) ?? false;
+  }
+
+  async #loadModule(rollout: Rollout): Promise<void> {
+    const { id, filter, version } = rollout.plan;
+    const modules = this.#modules.get(filter) ?? new Map<string, Uint8Array>();
+    this.#modules.set(filter, modules);
+    const { now, onFault } = this.#options;
+    const lacking = this.#lacking.get(id);
+    if (modules.has(version) || (lacking && now() - lacking.at < MODULE_RETRY)) return;
+    const loaded = await this.#registry.module(filter, version);
+    if ("value" in loaded) {
+      modules.set(version, loaded.value);
+      this.#lacking.delete(id);
+    } else {
+      this.#lacking.set(id, { message: loaded.fault.message, at: now() });
+      if (!lacking) onFault(new Error(`rollout ${id}: ${loaded.fault.message}`));
+    }
+  }
+
+  /** Why it is to be rolled back at once; undefined where it is not, or already was. */
+  #whyUnwanted(rollout: Rollout): string | undefined {
+    if (rollout.state?.phase === "rolled-back") return undefined;
+    if (rollout.rollbackBy !== undefined) return `asked for by ${rollout.rollbackBy}`;
+    return this.#hasModule(rollout) ? undefined : this.#lacking.get(rollout.plan.id)?.message;
+  }
+
   async #advance(rollout: Rollout): Promise<void> {
     const { plan, state } = rollout;
-    if (!this.#modules.get(plan.filter)?.has(plan.version)) return;
-    if (!state) return this.#beginStep(rollout, 0);
-    this.#progress = this.#progressOf(rollout, state);
-    const proxies = [...this.#options.proxies(plan.filter)];
-    const bound = boundOnceKnown(rollout, proxies);
-    if (bound !== undefined) return this.#save(rollout, { ...state, reached: bound });
-    const canaries = proxies.filter((proxy) => hasReached(rollout, proxy));
-    const failure = this.#findFailure(rollout, this.#progress, canaries);
+    const { peers } = this.#options.storage;
+    const own = this.#reporter.reportOf(rollout);
+    peers.tell(plan.id, own);
+    if (!peers.leads || this.#reporter.age < peers.patience) return;
+    const reports = [own, ...peers.heard(plan.id)];
+    if (!state) return this.#beginStep(rollout, 0, reports);
+    const failure = failureOf(reports, state.step, DEFAULT_GATE);
     if (failure !== undefined) return this.#rollBack(rollout, failure);
-    const { acknowledgement, now } = this.#options;
-    const acknowledged = canaries.length > 0 && canaries.every(({ id }) => acknowledgement(id).acknowledged);
-    if (!acknowledged) delete this.#progress.heldSince;
-    else this.#progress.heldSince ??= now();
-    if (this.#progress.heldSince === undefined || now() - this.#progress.heldSince < plan.holdMillis) return;
-    if (state.step + 1 < plan.steps.length) await this.#beginStep(rollout, state.step + 1);
+    const reached = boundOnceKnown(
+      rollout,
+      reports.map(({ ranking }) => ranking),
+    );
+    if (reached !== undefined) return this.#save(rollout, { ...state, reached });
+    if (!isHeld(reports, state.step, plan.holdMillis)) return;
+    if (state.step + 1 < plan.steps.length) await this.#beginStep(rollout, state.step + 1, reports);
     else await this.#save(rollout, { ...state, phase: "completed", reached: 1 });
   }
 
-  async #beginStep(rollout: Rollout, step: number): Promise<void> {
+  async #beginStep(rollout: Rollout, step: number, reports: readonly Report[]): Promise<void> {
     const { plan, state } = rollout;
-    const bound = boundOf(plan, plan.steps[step] ?? 1, [...this.#options.proxies(plan.filter)]);
-    const reached = Math.max(bound, state?.reached ?? 0);
-    await this.#save(rollout, { phase: "rolling", step, reached });
-    this.#progress = this.#progressOf(rollout, { step }, step === 0 ? this.#options.now() : undefined);
-  }
-
-  #progressOf({ plan }: Rollout, { step }: Pick<RolloutState, "step">, rolloutBeganAt?: number): Progress {
-    const known = this.#progress?.id === plan.id ? this.#progress : undefined;
-    if (known?.step === step) return known;
-    const began = rolloutBeganAt ?? known?.rolloutBeganAt;
-    return { id: plan.id, step, beganAt: this.#options.now(), beganOn: Date.now(), rolloutBeganAt: began };
-  }
-
-  #findFailure(rollout: Rollout, progress: Progress, canaries: readonly Candidate[]): string | undefined {
-    const { observations, now, gate = DEFAULT_GATE } = this.#options;
-    const { filter } = rollout.plan;
-    const proxies = [...this.#options.proxies(filter)];
-    const at = now();
-    const ids = canaries.map(({ id }) => id);
-    const rest = proxies.filter((proxy) => !hasReached(rollout, proxy)).map(({ id }) => id);
-    let others = observations.between(rest, progress.beganAt, at);
-    if (others.requests < gate.leastRequests && progress.rolloutBeganAt !== undefined) {
-      const before = progress.rolloutBeganAt;
-      const selected = proxies.filter((proxy) => isSelected(rollout.plan, proxy)).map(({ id }) => id);
-      // How fast a machine is changes too much from one minute to the next.
-      others = { ...observations.between(selected, before - BASELINE, before), durations: new Map() };
-    }
-    const states = ids.map((id) => this.#canaryState(id, progress, at));
-    const canary = observations.between(ids, progress.beganAt, at, this.#options.namesOf(filter));
-    return findFailure({ canaries: states, canary, others }, gate);
-  }
-
-  #canaryState(id: string, { beganAt, beganOn }: Progress, at: number): CanaryState {
-    const { acknowledgement, observations } = this.#options;
-    const { acknowledged, rejection } = acknowledgement(id);
-    const heard = observations.lastHeard(id);
-    return {
-      id,
-      acknowledged,
-      ...(rejection && rejection.at >= beganOn ? { rejected: rejection.message } : {}),
-      restarted: observations.hasRestarted(id, beganAt),
-      silentMillis: heard === undefined ? 0 : at - Math.max(heard, beganAt),
-      waitedMillis: at - beganAt,
-    };
+    const bound = boundOf(
+      plan.steps[step] ?? 1,
+      reports.map(({ ranking }) => ranking),
+    );
+    this.#reporter.begin(plan.id, step);
+    await this.#save(rollout, { phase: "rolling", step, reached: Math.max(bound, state?.reached ?? 0) });
   }
 
   async #rollBack(rollout: Rollout, reason: string): Promise<void> {
@@ -210,27 +216,15 @@ export class RolloutRunner {
     await this.#save(rollout, { phase: "rolled-back", step, reached, reason });
   }
 
-  /** On disk first; then here, and then the proxies hear of it. */
+  /** Stored first; then here, and then the proxies hear of it. */
   async #save({ plan }: Rollout, next: Omit<RolloutState, "changedAt">): Promise<void> {
+    const { rollouts } = this.#options.storage;
     const state = { ...next, changedAt: new Date().toISOString() };
-    await this.#options.store.saveState(plan.id, state);
-    if (state.phase !== "rolling") await this.#options.store.prune();
-    this.#rollouts = this.#rollouts.map((rollout) => (rollout.plan.id === plan.id ? { ...rollout, state } : rollout));
+    await rollouts.saveState(plan.id, state);
+    if (state.phase !== "rolling") await rollouts.prune();
+    this.#take(this.#rollouts.map((rollout) => (rollout.plan.id === plan.id ? { ...rollout, state } : rollout)));
     this.#publish();
     this.#options.onChange?.({ plan, state });
-  }
-
-  /** Loads what is to be given out; a rollout whose module cannot be had is rolled back. */
-  async #loadModules(): Promise<void> {
-    for (const rollout of this.#rollouts.filter(counts)) {
-      const { filter, version } = rollout.plan;
-      const modules = this.#modules.get(filter) ?? new Map<string, Uint8Array>();
-      this.#modules.set(filter, modules);
-      if (modules.has(version)) continue;
-      const loaded = await this.#options.registry.module(filter, version);
-      if ("value" in loaded) modules.set(version, loaded.value);
-      else await this.#rollBack(rollout, loaded.fault.message);
-    }
   }
 
   /** Proxies that connect are published to as they do; the others when they are to have another version. */

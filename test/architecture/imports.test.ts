@@ -52,7 +52,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "controlplane/identity": ["controlplane/certificates", "controlplane/kube", "controlplane/proxy", "controlplane/xds"],
   "controlplane/registry": [],
   "controlplane/registration": ["controlplane/proxy", "controlplane/registry/durable", "controlplane/resources"],
-  "controlplane/rollout": ["controlplane/registry", "controlplane/proxy", "controlplane/xds"],
+  "controlplane/rollout": ["controlplane/kube", "controlplane/registry", "controlplane/proxy", "controlplane/xds"],
   "controlplane/modules": [
     "controlplane/mesh",
     "controlplane/proxy",

@@ -1,8 +1,9 @@
 // Versions of a filter that a WasmPlugin names without one: chosen proxy by proxy, and taken back when they fail.
 import { describe, expect, it } from "vitest";
+import { DirectoryVersions } from "../../controlplane/registry/directory-versions.js";
 import { FilterRegistry } from "../../controlplane/registry/registry.js";
 import { withCustomSection } from "../../controlplane/registry/wasm-sections.js";
-import { RolloutStore } from "../../controlplane/rollout/store.js";
+import { DirectoryRollouts } from "../../controlplane/rollout/directory-rollouts.js";
 import { startBackend } from "../harness/backend.js";
 import { ask } from "../harness/client.js";
 import { TRIAL_THREAD, tracingPlugin } from "../harness/filter-modules.js";
@@ -54,12 +55,12 @@ describe("a WasmPlugin of a filter without a version", () => {
 async function push(filters: string, version: string): Promise<void> {
   const wasm = withCustomSection(await tracingPlugin(), "headgate.test", Buffer.from(version));
   const request = { name: "tracer", version, by: "a test", wasm, thread: TRIAL_THREAD };
-  expect(await new FilterRegistry(filters).push(request)).toMatchObject({ value: { version } });
+  expect(await new FilterRegistry(new DirectoryVersions(filters)).push(request)).toMatchObject({ value: { version } });
 }
 
 async function use(filters: string, version: string, steps: readonly number[]): Promise<void> {
   const plan = { filter: "tracer", version, selector: {}, steps, holdMillis: steps.length > 1 ? 30_000 : 100 };
-  await new RolloutStore(filters).create({ ...plan, at: new Date().toISOString(), by: "a test" });
+  await new DirectoryRollouts(filters).create({ ...plan, at: new Date().toISOString(), by: "a test" });
 }
 
 function request(proxy: TestProxy, headers: Record<string, string> = {}) {

@@ -9,6 +9,7 @@ import {
   filterUseCommand,
 } from "../../controlplane/cli/filter-rollouts.js";
 import { filterDiffCommand, filterListCommand, filterRemoveCommand } from "../../controlplane/cli/filter-versions.js";
+import { DirectoryVersions } from "../../controlplane/registry/directory-versions.js";
 import { FilterRegistry } from "../../controlplane/registry/registry.js";
 import { sameFilter, TRIAL_THREAD } from "../harness/filter-modules.js";
 import { runHeadgate } from "../harness/headgate.js";
@@ -51,7 +52,9 @@ it("Versions are compared, used, taken back and removed", async () => {
       wasm: sameFilter(version),
       thread: TRIAL_THREAD,
     };
-    expect(await new FilterRegistry(filters).push(request)).toMatchObject({ value: { version } });
+    expect(await new FilterRegistry(new DirectoryVersions(filters)).push(request)).toMatchObject({
+      value: { version },
+    });
   }
   const use = (reference: string, options: OptionValues = {}) => run(filterUseCommand, filters, [reference], options);
   const remove = () => run(filterRemoveCommand, filters, ["headgate.traffic@1"]);

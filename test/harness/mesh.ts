@@ -6,6 +6,7 @@ import { createBootstrap } from "../../controlplane/agent/bootstrap.js";
 import { packagePath } from "../../controlplane/agent/package-root.js";
 import { type ControlPlane, type ControlPlaneOptions, startControlPlane } from "../../controlplane/main.js";
 import type { Violation } from "../../controlplane/resources/violation.js";
+import { createDirectoryStorage } from "../../controlplane/rollout/directory-storage.js";
 import type { FilterView } from "../../controlplane/rollout/view.js";
 import { loopbackAddress } from "./addresses.js";
 import { startTestEnvoy, type TestEnvoy } from "./envoy.js";
@@ -102,9 +103,10 @@ export async function startTestMesh(scope: Scope, options: TestMeshOptions = {})
   };
 }
 
-function startOn(directory: string, options: TestMeshOptions): Promise<ControlPlane> {
+function startOn(directory: string, { filters, ...options }: TestMeshOptions): Promise<ControlPlane> {
   return startControlPlane({
     ...options,
+    ...(filters === undefined ? {} : { filters: createDirectoryStorage(filters) }),
     directories: [directory],
     defaultNamespace: "default",
     rootNamespace: "istio-system",

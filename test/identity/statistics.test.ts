@@ -7,6 +7,7 @@ import { beforeAll, expect, test } from "vitest";
 import { packagePath } from "../../controlplane/agent/package-root.js";
 import { createAdsSecurity } from "../../controlplane/identity/ads-security.js";
 import { type ControlPlane, startControlPlane } from "../../controlplane/main.js";
+import { createDirectoryStorage } from "../../controlplane/rollout/directory-storage.js";
 import { CLUSTER } from "../../controlplane/xds/order.js";
 import { testScope } from "../harness/scope.js";
 import { connect, ScriptedStream } from "../xds/support/script.js";
@@ -28,7 +29,7 @@ beforeAll(async () => {
   controlPlane = scope.use(
     await startControlPlane({
       directories: [join(directory, "policies")],
-      filters: join(directory, "filters"),
+      filters: createDirectoryStorage(join(directory, "filters")),
       defaultNamespace: "default",
       rootNamespace: "istio-system",
       ads: "127.0.0.1:0",

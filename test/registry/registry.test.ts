@@ -3,16 +3,19 @@ import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
 import { DEFAULT_LIMITS } from "../../controlplane/registry/check.js";
+import { DirectoryVersions } from "../../controlplane/registry/directory-versions.js";
 import { FilterRegistry, type PushRequest, parseReference } from "../../controlplane/registry/registry.js";
 import { withCustomSection } from "../../controlplane/registry/wasm-sections.js";
 import { compileFilter, sameFilter, TRIAL_THREAD, trafficModule } from "../harness/filter-modules.js";
 import { testScope } from "../harness/scope.js";
 
 const scope = testScope();
+let directory: string;
 let registry: FilterRegistry;
 
 beforeEach(async () => {
-  registry = new FilterRegistry(await scope.directory());
+  directory = await scope.directory();
+  registry = new FilterRegistry(new DirectoryVersions(directory));
 });
 
 function push(wasm: Uint8Array, more: Partial<PushRequest> = {}) {
@@ -44,11 +47,11 @@ describe("the registry", () => {
   it("lets one of many simultaneous pushes of a version win", async () => {
     const all = await Promise.all(["a", "b", "c", "d"].map((label) => push(sameFilter(label))));
     expect(all.filter((pushed) => "value" in pushed)).toHaveLength(1);
-    expect(await readdir(join(registry.directory, "modules", "traffic"))).toEqual(["1"]);
+    expect(await readdir(join(directory, "modules", "traffic"))).toEqual(["1"]);
   });
 
   it("does not see what a crash left unfinished, and takes the version again", async () => {
-    const left = join(registry.directory, "modules", "traffic", ".unfinished-abc");
+    const left = join(directory, "modules", "traffic", ".unfinished-abc");
     await mkdir(left, { recursive: true });
     await writeFile(join(left, "module.wasm"), "half");
     expect(await registry.list()).toEqual([]);
@@ -57,7 +60,7 @@ describe("the registry", () => {
 
   it("notices a module that was changed on disk", async () => {
     await push(trafficModule());
-    await writeFile(join(registry.directory, "modules", "traffic", "1", "module.wasm"), "changed");
+    await writeFile(join(directory, "modules", "traffic", "1", "module.wasm"), "changed");
     expect(await registry.module("traffic", "1")).toMatchObject({ fault: { code: "filter-damaged" } });
   });
 

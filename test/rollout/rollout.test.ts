@@ -7,12 +7,15 @@ import {
   boundOnceKnown,
   hasReached,
   positionOf,
+  rankingOf,
 } from "../../controlplane/rollout/assignment.js";
+import { DirectoryRollouts } from "../../controlplane/rollout/directory-rollouts.js";
 import { type CanaryState, DEFAULT_GATE, findFailure } from "../../controlplane/rollout/gate.js";
 import { readMetrics } from "../../controlplane/rollout/metrics-stream.js";
 import { type Figures, Observations } from "../../controlplane/rollout/observations.js";
 import type { Rollout, RolloutState } from "../../controlplane/rollout/plan.js";
-import { forgettable, RolloutStore, versionsInUse } from "../../controlplane/rollout/store.js";
+import { failureOf, isHeld, NO_FIGURES, type Report } from "../../controlplane/rollout/report.js";
+import { forgettable, rolloutsInUse } from "../../controlplane/rollout/store.js";
 import { testScope } from "../harness/scope.js";
 
 const scope = testScope();
@@ -45,32 +48,43 @@ describe("the assignment", () => {
 
   it("reaches as many proxies as the share says, rounded up, and at least one", () => {
     for (const id of ["1", "2", "3", "4", "5"]) {
-      const reached = boundOf(rollout(id, "v").plan, 0.3, proxies.slice(0, 5));
+      const reached = boundOf(0.3, [rankingOf(rollout(id, "v").plan, proxies.slice(0, 5))]);
       expect(proxies.slice(0, 5).filter((proxy) => hasReached(rollout(id, "v", { reached }), proxy))).toHaveLength(2);
     }
     const { plan } = rollout("1", "v");
     const few = proxies.slice(0, 3);
-    const reached = boundOf(plan, 0.01, few);
+    const reached = boundOf(0.01, [rankingOf(plan, few)]);
     expect(few.filter((proxy) => hasReached(rollout("1", "v", { reached }), proxy))).toHaveLength(1);
-    expect(boundOf(plan, 0.01, [])).toBe(0.01);
+    expect(boundOf(0.01, [rankingOf(plan, [])])).toBe(0.01);
+  });
+
+  it("counts the proxies of several control planes as one, as far as each of them tells", () => {
+    const { plan } = rollout("1", "v");
+    const [all, one, two] = [proxies, proxies.slice(0, 60), proxies.slice(60)].map((some) => rankingOf(plan, some));
+    if (!all || !one || !two) throw new Error("there are three");
+    const cut = (most: number) => [one, two].map(({ count, lowest }) => ({ count, lowest: lowest.slice(0, most) }));
+    for (const share of [0.01, 0.1, 0.4]) expect(boundOf(share, [one, two])).toBe(boundOf(share, [all]));
+    expect(boundOf(0.1, cut(20))).toBe(boundOf(0.1, [all]));
+    expect(boundOf(0.4, cut(20))).toBe(0.4);
   });
 
   it("reaches one of the proxies that come when none was known as the step began, and no further one", () => {
     const late = proxies.filter(({ id }) => positionOf("1", id) > 0.5).slice(0, 3);
     const begun = rollout("1", "v", { reached: 0.1 });
-    expect(boundOnceKnown(begun, [])).toBeUndefined();
-    const reached = boundOnceKnown(begun, late) ?? 0;
+    const bound = (of: Rollout, known: typeof proxies) => boundOnceKnown(of, [rankingOf(of.plan, known)]);
+    expect(bound(begun, [])).toBeUndefined();
+    const reached = bound(begun, late) ?? 0;
     const widened = rollout("1", "v", { reached });
     expect(late.filter((proxy) => hasReached(widened, proxy))).toHaveLength(1);
     // The one that has it may be gone because of it.
     expect(
-      boundOnceKnown(
+      bound(
         widened,
         late.filter((proxy) => !hasReached(widened, proxy)),
       ),
     ).toBeUndefined();
     const early = proxies.filter(({ id }) => positionOf("1", id) < 0.1).slice(0, 1);
-    expect(boundOnceKnown(begun, [...early, ...late])).toBeUndefined();
+    expect(bound(begun, [...early, ...late])).toBeUndefined();
   });
 
   it("goes by the newest rollout that reached the proxy and was not taken back", () => {
@@ -89,10 +103,9 @@ describe("the assignment", () => {
 
   it("keeps what can be gone back to in use", () => {
     const done = (id: string, version: string) => rollout(id, version, { phase: "completed" });
-    expect(versionsInUse([done("1", "a"), done("2", "b"), done("3", "c")], "f")).toEqual(new Set(["b", "c"]));
-    expect(versionsInUse([rollout("1", "a", { phase: "rolled-back" }), rollout("2", "b")], "f")).toEqual(
-      new Set(["b"]),
-    );
+    const inUse = (rollouts: Rollout[]) => rolloutsInUse(rollouts, "f").map(({ plan }) => plan.version);
+    expect(inUse([done("1", "a"), done("2", "b"), done("3", "c")])).toEqual(["b", "c"]);
+    expect(inUse([rollout("1", "a", { phase: "rolled-back" }), rollout("2", "b")])).toEqual(["b"]);
   });
 });
 
@@ -117,13 +130,13 @@ describe("the history", () => {
 
   it("is pruned on disk, where the next rollout still gets a number of its own", async () => {
     const directory = await scope.directory();
-    const store = new RolloutStore(directory);
+    const store = new DirectoryRollouts(directory);
     const { id: _, ...plan } = rollout("", "v").plan;
     for (let i = 0; i < 3; i++) {
       const { id } = await store.create(plan);
       await store.saveState(id, { phase: "completed", step: 1, reached: 1, changedAt: "" });
     }
-    const other = new RolloutStore(directory);
+    const other = new DirectoryRollouts(directory);
     await other.list();
     await store.prune(0);
     for (const each of [store, other]) {
@@ -169,6 +182,47 @@ describe("the gate", () => {
     [{ silentMillis: 3_001 }, "told nothing"],
   ])("with a canary that is %o", (state, expected) => {
     expect(judge(figures(0, 0), figures(0, 0), state)).toContain(expected);
+  });
+});
+
+describe("what several control planes tell", () => {
+  const figures = (requests: number, errors: number): Figures => ({
+    requests,
+    errors,
+    failures: 0,
+    durations: new Map(),
+  });
+  const told = (more: Partial<Report>): Report => ({
+    step: 0,
+    canaries: 1,
+    heldMillis: 500,
+    canary: NO_FIGURES,
+    others: NO_FIGURES,
+    before: NO_FIGURES,
+    ranking: { count: 1, lowest: [0] },
+    ...more,
+  });
+  const waiting = { heldMillis: undefined } as unknown as Partial<Report>;
+
+  it("is held when each that has proxies of the step has held it for so long, and none speaks of another step", () => {
+    expect(isHeld([told({}), told({})], 0, 500)).toBe(true);
+    expect(isHeld([told({}), told({ heldMillis: 499 })], 0, 500)).toBe(false);
+    expect(isHeld([told({}), told(waiting)], 0, 500)).toBe(false);
+    expect(isHeld([told({}), told({ ...waiting, canaries: 0 })], 0, 500)).toBe(true);
+    expect(isHeld([told({}), told({ step: -1, canaries: 0 })], 0, 500)).toBe(false);
+    expect(isHeld([told({ canaries: 0 })], 0, 0)).toBe(false);
+  });
+
+  it("fails by what one says of a proxy, or by what the figures of all come to", () => {
+    const judge = (...reports: Report[]) => failureOf(reports, 0, DEFAULT_GATE) ?? "holds";
+    expect(judge(told({}), told({ failure: "a rejected it" }))).toBe("a rejected it");
+    expect(judge(told({}), told({ failure: "of the step before", step: -1 }))).toBe("holds");
+    const [canary, others] = [figures(40, 10), figures(40, 0)];
+    expect(judge(told({ canary, others }))).toBe("holds");
+    expect(judge(told({ canary }), told({ canary, others }), told({ others }))).toContain(
+      "25.0 % of 80 requests failed",
+    );
+    expect(judge(told({ canary, before: others }), told({ canary, before: others }))).toContain("25.0 % of 80");
   });
 });
 

@@ -4,8 +4,9 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, it } from "vitest";
+import { DirectoryVersions } from "../../controlplane/registry/directory-versions.js";
 import { FilterRegistry } from "../../controlplane/registry/registry.js";
-import { RolloutStore } from "../../controlplane/rollout/store.js";
+import { DirectoryRollouts } from "../../controlplane/rollout/directory-rollouts.js";
 import type { FilterView } from "../../controlplane/rollout/view.js";
 import { freePort, loopbackAddress } from "../harness/addresses.js";
 import { startBackend } from "../harness/backend.js";
@@ -46,8 +47,8 @@ it(`kill -9 of the control plane, an agent or an Envoy at ${KILLS} moments, seed
     async () => ((await view()).proxies.length === agents.length ? true : undefined),
     told,
   );
-  const registry = new FilterRegistry(filters);
-  const store = new RolloutStore(filters);
+  const registry = new FilterRegistry(new DirectoryVersions(filters));
+  const store = new DirectoryRollouts(filters);
   for (const version of ["odd", "even"]) {
     const request = { name: FILTER, version, wasm: sameFilter(version), by: "a test", thread: TRIAL_THREAD };
     expect(await registry.push(request)).toMatchObject({ value: { version } });

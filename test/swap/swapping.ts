@@ -1,7 +1,8 @@
 // A mesh with a filter registry, and what tests of swaps do with it.
+import { DirectoryVersions } from "../../controlplane/registry/directory-versions.js";
 import { FilterRegistry } from "../../controlplane/registry/registry.js";
+import { DirectoryRollouts } from "../../controlplane/rollout/directory-rollouts.js";
 import type { Rollout, RolloutPlan } from "../../controlplane/rollout/plan.js";
-import { RolloutStore } from "../../controlplane/rollout/store.js";
 import type { FilterView } from "../../controlplane/rollout/view.js";
 import { TRIAL_THREAD } from "../harness/filter-modules.js";
 import { startTestMesh, type TestMesh } from "../harness/mesh.js";
@@ -24,8 +25,8 @@ export interface SwapMesh {
 export async function startSwapMesh(scope: Scope): Promise<SwapMesh> {
   const directory = await scope.directory();
   const mesh = await startTestMesh(scope, { filters: directory });
-  const registry = new FilterRegistry(directory);
-  const store = new RolloutStore(directory);
+  const registry = new FilterRegistry(new DirectoryVersions(directory));
+  const store = new DirectoryRollouts(directory);
   const rollout = async ({ id }: RolloutPlan) =>
     (await mesh.filters()).rollouts.find((candidate) => candidate.plan.id === id);
   return {

@@ -1,6 +1,6 @@
 // Says how versions of filters that a person rolls out in the demo get on.
 import { setTimeout as sleep } from "node:timers/promises";
-import { RolloutStore } from "../../rollout/store.js";
+import { DirectoryRollouts } from "../../rollout/directory-rollouts.js";
 import { rolloutText } from "../rollout-text.js";
 
 const POLL_MS = 300;
@@ -11,7 +11,7 @@ export async function followRollouts(
   print: (line: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const store = new RolloutStore(directory);
+  const store = new DirectoryRollouts(directory);
   const list = async () =>
     (await store.list().catch(() => [])).map((rollout): [string, string] => [rollout.plan.id, rolloutText(rollout)]);
   let told = new Map(await list());

@@ -2,10 +2,11 @@
 import { readFile } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { packagePath } from "../../../agent/package-root.js";
+import { DirectoryVersions } from "../../../registry/directory-versions.js";
 import { FilterRegistry } from "../../../registry/registry.js";
 import { withCustomSection } from "../../../registry/wasm-sections.js";
+import { DirectoryRollouts } from "../../../rollout/directory-rollouts.js";
 import type { Rollout } from "../../../rollout/plan.js";
-import { RolloutStore } from "../../../rollout/store.js";
 import { ask, connections, Tally } from "../traffic.js";
 import { type Observation, type Scenario, type Stage, through } from "./scenario.js";
 
@@ -62,14 +63,19 @@ function built(name: string): Promise<Buffer> {
 }
 
 async function push({ mesh }: Stage, version: string, wasm: Uint8Array): Promise<void> {
-  const pushed = await new FilterRegistry(mesh.filters).push({ name: FILTER, version, wasm, by: "the demo" });
+  const pushed = await new FilterRegistry(new DirectoryVersions(mesh.filters)).push({
+    name: FILTER,
+    version,
+    wasm,
+    by: "the demo",
+  });
   if ("fault" in pushed) throw new Error(pushed.fault.message);
 }
 
 /** Resolves when the rollout, which goes to all proxies in one step, has ended, and every proxy has what it left them. */
 async function rollOut({ mesh }: Stage, version: string, holdMillis: number): Promise<Rollout> {
   const at = new Date().toISOString();
-  const { id } = await new RolloutStore(mesh.filters).create({
+  const { id } = await new DirectoryRollouts(mesh.filters).create({
     filter: FILTER,
     version,
     selector: {},
