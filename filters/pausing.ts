@@ -7,6 +7,8 @@ import * as paused from "./fault/paused";
 import * as telemetry from "./telemetry";
 
 const NANOS_PER_MILLI: u64 = 1_000_000;
+/** Ticks come a millisecond apart or more: as many requests are to go on before they are due as after, as near as can be. */
+const HALF_TICK: u64 = 500_000;
 const BODY = "fault filter abort";
 const DETAILS = "headgate_fault_abort";
 const body = ascii(BODY);
@@ -39,7 +41,7 @@ export function pause(context: u32, milliseconds: u32, status: u32, grpcStatus: 
 /** Resumes or aborts every request whose delay is over; root: the context that ticks. */
 export function resumeDue(root: u32): void {
   const now = host.monotonicNow();
-  while (paused.pausedCount() > 0 && paused.nextDue() <= now) {
+  while (paused.pausedCount() > 0 && paused.nextDue() <= now + HALF_TICK) {
     const context = paused.pausedContext(0);
     const status = paused.abortStatusOf(0);
     const grpcStatus = paused.grpcStatusOf(0);
