@@ -1,14 +1,12 @@
-// Keeps one Envoy running: start, readiness, restart after a crash, drain and stop.
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { createInterface } from "node:readline";
+// Keeps one Envoy running: start, readiness, restart after a crash, hot restart, drain and stop.
 import { setTimeout as sleep } from "node:timers/promises";
 import { drain } from "./drain.js";
-import { type AdminAddress, parseAdminAddress } from "./envoy-admin.js";
-import { followSecrets } from "./followed-secrets.js";
-import { expectationOf, missingForReadiness } from "./readiness.js";
-import { type ChildExit, spawnTied, type TiedChild } from "./tied-child.js";
+import type { AdminAddress } from "./envoy-admin.js";
+import { type EnvoyRun, handoverSeconds, startRun } from "./envoy-run.js";
+import { findFault, type Launch, type PreparedLaunch, prepareLaunch } from "./launch.js";
+import { clearInitializing, createLineage, endLineage, type Lineage } from "./lineage.js";
+import { awaitTakeover, findObstacle } from "./takeover.js";
+import type { ChildExit } from "./tied-child.js";
 
 const POLL_MS = 50;
 const KILL_AFTER_MS = 2000;
@@ -16,20 +14,16 @@ const FIRST_RESTART_MS = 500;
 const LONGEST_RESTART_MS = 30_000;
 /** A run that lasted this long was no failed start: the next wait is short again. */
 const SETTLED_MS = 10_000;
+const TAKEOVER_MS = 60_000;
+/** Within this time after it has taken over, an Envoy knows what the former has in flight. */
+const FORMER_KNOWN_MS = 2_000;
 const LAST_LINES = 20;
 
-export interface EnvoyOptions {
-  /** A complete bootstrap, in the JSON form of envoy.config.bootstrap.v3.Bootstrap. Static secrets are followed. */
-  readonly bootstrap: object;
-  /** Path of the Envoy binary. */
-  readonly binary: string;
-  /** trace, debug, info, warning (the default), error, critical or off. */
-  readonly logLevel?: string;
-  /** Worker threads; Envoy's own default (one a core) if absent. */
-  readonly concurrency?: number;
-  /** How long a listener that the control plane removed or replaced may finish its connections; 45 s by default. */
-  readonly listenerDrainSeconds?: number;
-  readonly extraArguments?: readonly string[];
+export interface EnvoyOptions extends Launch {
+  /** Another Envoy may take over by `replace`; false by default. */
+  readonly replaceable?: boolean;
+  /** How long one that takes over may take to be ready; 60 s by default. */
+  readonly takeoverMs?: number;
   /** Each line that Envoy logs, and what it writes to standard output if onOutput does not take it. */
   readonly onLog?: (line: string) => void;
   /** Each line of Envoy's standard output, where access logs go. */
@@ -45,8 +39,12 @@ export interface EnvoyProcess {
   readonly adminAddress: AdminAddress | undefined;
   /** Of the present run; undefined between two runs and at the end. */
   readonly pid: number | undefined;
+  /** Of the run before, while it finishes its requests. */
+  readonly formerPid: number | undefined;
   /** How often Envoy ended by itself and was started again. */
   readonly restarts: number;
+  /** How often another Envoy has taken over. */
+  readonly takeovers: number;
   /** Undefined while traffic may flow, else what is missing, in words for a person; never rejects. */
   missing(): Promise<string | undefined>;
   /** Envoy's last log lines, oldest first, for an error message. */
@@ -55,6 +53,13 @@ export interface EnvoyProcess {
   live(): Promise<AdminAddress>;
   /** Resolves when traffic may flow: see missingForReadiness. Rejects when Envoy has ended or the signal aborts. */
   ready(signal?: AbortSignal): Promise<void>;
+  /**
+   * Has an Envoy that is started so take over, without a connection that is refused or a request that fails: Envoy's hot
+   * restart. Waits for the former of an earlier one to end. Resolves with undefined once its workers take connections,
+   * else with the reason why they do not: then all goes on as before, at the latest when the control plane is there. Needs `replaceable`, and
+   * that the call before has resolved.
+   */
+  replace(launch: Launch): Promise<string | undefined>;
   /**
    * Lets requests in flight finish for up to drainMs (0: none) or until hurry aborts, then ends Envoy for good; it may be
    * called twice.
@@ -70,62 +75,78 @@ export interface EnvoyProcess {
  * Rejects only when not even the process could be spawned, or a secret's file cannot be read.
  */
 export async function startEnvoy(options: EnvoyOptions): Promise<EnvoyProcess> {
-  const directory = await mkdtemp(join(tmpdir(), "headgate-envoy-"));
+  const launch = await prepareLaunch(options, options.onNotice ?? options.onLog ?? (() => {}));
   try {
-    const secrets = await followSecrets(options.bootstrap, directory, (notice) =>
-      (options.onNotice ?? options.onLog)?.(notice),
-    );
-    await writeFile(join(directory, "bootstrap.json"), JSON.stringify(secrets.bootstrap), { mode: 0o600 });
-    const envoy = new SupervisedEnvoy(options, directory);
-    void envoy.exited.then(() => secrets.close());
+    const envoy = new SupervisedEnvoy(options, launch);
     await envoy.run();
     return envoy;
   } catch (error) {
-    await rm(directory, { recursive: true, force: true });
+    await launch.close();
     throw error;
   }
 }
 
 class SupervisedEnvoy implements EnvoyProcess {
-  adminAddress: AdminAddress | undefined;
   restarts = 0;
+  takeovers = 0;
   readonly lastLines: string[] = [];
   readonly exited: Promise<ChildExit>;
   readonly #stopping = new AbortController();
   readonly #options: EnvoyOptions;
-  readonly #directory: string;
-  #child: TiedChild | undefined;
+  /** All that have not been closed. */
+  readonly #launches = new Set<PreparedLaunch>();
+  /** The one that a run after a crash is started from. */
+  #launch: PreparedLaunch;
+  /** The one that the next run may be started from. */
+  #asked: PreparedLaunch | undefined;
+  #lineage: Lineage | undefined;
+  #epoch = 0;
+  /** The one in service. */
+  #run: EnvoyRun | undefined;
+  /** The one before it, which finishes its requests, and since when. */
+  #former: { readonly run: EnvoyRun; readonly since: number } | undefined;
+  /**
+   * While another one is about to take over, and until that or what came of it is settled: the one in service has no admin
+   * interface then, so this holds what it lacked before.
+   */
+  #handover: { readonly missing: string | undefined; next?: EnvoyRun } | undefined;
+  #replacing: Promise<unknown> = Promise.resolve();
+  #draining = false;
   #end: ChildExit | undefined;
   #resolveExited: (exit: ChildExit) => void = () => {};
   #everLive = false;
   #failedStarts = 0;
 
-  constructor(options: EnvoyOptions, directory: string) {
+  constructor(options: EnvoyOptions, launch: PreparedLaunch) {
     this.#options = options;
-    this.#directory = directory;
+    this.#launch = launch;
+    this.#launches.add(launch);
     this.exited = new Promise((resolve) => {
       this.#resolveExited = resolve;
     });
   }
 
   get pid(): number | undefined {
-    return this.#child?.pid;
+    return this.#run?.pid;
   }
 
-  /** Spawns one run and watches it; resolves once it is spawned. */
+  get formerPid(): number | undefined {
+    return this.#former?.run.pid;
+  }
+
+  get adminAddress(): AdminAddress | undefined {
+    return this.#handover?.next?.admin ?? this.#run?.admin;
+  }
+
+  /** Starts one from nothing and watches it; resolves once it is spawned. */
   async run(): Promise<void> {
-    const addressFile = join(this.#directory, "admin-address");
-    await rm(addressFile, { force: true });
-    const child = await spawnTied(this.#options.binary, this.#arguments(addressFile));
-    this.#child = child;
+    this.#epoch = 0;
+    if (this.#options.replaceable) this.#lineage = createLineage();
+    const run = await this.#start(this.#launch);
+    this.#run = run;
     // Stopped between a crash and this restart.
-    if (this.#stopping.signal.aborted) child.kill("SIGKILL");
-    createInterface({ input: child.stderr }).on("line", (line) => this.#log(line));
-    const onOutput = this.#options.onOutput ?? ((line: string) => this.#log(line));
-    createInterface({ input: child.stdout }).on("line", onOutput);
-    const startedAt = Date.now();
-    void this.#awaitAdmin(child, addressFile);
-    void child.exited.then((exit) => this.#ended(exit, Date.now() - startedAt));
+    if (this.#stopping.signal.aborted) run.kill("SIGKILL");
+    this.#watch(run);
   }
 
   async live(): Promise<AdminAddress> {
@@ -137,11 +158,9 @@ class SupervisedEnvoy implements EnvoyProcess {
   }
 
   async missing(): Promise<string | undefined> {
-    if (this.#stopping.signal.aborted) return "it drains, or has ended";
-    if (!this.adminAddress) return "Envoy's admin interface has not opened";
-    return missingForReadiness(this.adminAddress, expectationOf(this.#options.bootstrap)).catch(
-      (error: Error) => error.message,
-    );
+    if (this.#draining) return "it drains, or has ended";
+    if (!this.#run) return "Envoy is being started again";
+    return this.#handover ? this.#handover.missing : this.#run.missing();
   }
 
   async ready(signal?: AbortSignal): Promise<void> {
@@ -154,81 +173,167 @@ class SupervisedEnvoy implements EnvoyProcess {
     }
   }
 
+  replace(launch: Launch): Promise<string | undefined> {
+    if (!this.#options.replaceable) throw new Error("this Envoy was not started to be replaced");
+    const replacing = this.#replace(launch).finally(() => {
+      this.#asked = undefined;
+      return this.#closeUnused();
+    });
+    this.#replacing = replacing.catch(() => {});
+    return replacing;
+  }
+
   async stop({ drainMs = 0, hurry }: { readonly drainMs?: number; readonly hurry?: AbortSignal } = {}): Promise<void> {
-    if (!this.#stopping.signal.aborted) {
+    if (!this.#draining) {
+      this.#draining = true;
+      if (drainMs > 0) await this.#drain(Date.now() + drainMs, hurry);
       this.#stopping.abort();
-      if (this.adminAddress && drainMs > 0) await drain(this.adminAddress, drainMs, hurry);
-      const child = this.#child;
-      if (!child) await this.#finish({ code: 0, signal: null });
-      else {
-        child.kill("SIGTERM");
-        // A worker in an endless loop does not end on SIGTERM.
-        const killer = setTimeout(() => child.kill("SIGKILL"), KILL_AFTER_MS);
-        await child.exited;
-        clearTimeout(killer);
-      }
+      if (this.#run) await endRun(this.#run);
+      else await this.#finish({ code: 0, signal: null });
     }
     await this.exited;
   }
 
-  #arguments(addressFile: string): string[] {
-    const { concurrency, listenerDrainSeconds = 45, logLevel = "warning", extraArguments = [] } = this.#options;
-    return [
-      "-c",
-      join(this.#directory, "bootstrap.json"),
-      "--admin-address-path",
-      addressFile,
-      "--disable-hot-restart",
-      "--log-level",
-      logLevel,
-      "--drain-time-s",
-      String(listenerDrainSeconds),
-      "--drain-strategy",
-      "immediate",
-      ...(concurrency === undefined ? [] : ["--concurrency", String(concurrency)]),
-      ...extraArguments,
-    ];
-  }
-
-  async #awaitAdmin(child: TiedChild, addressFile: string): Promise<void> {
-    while (this.#child === child && !this.adminAddress) {
-      const address = parseAdminAddress(await readFile(addressFile, "utf8").catch(() => ""));
-      if (address && this.#child === child) {
-        this.adminAddress = address;
-        this.#everLive = true;
-      } else await sleep(POLL_MS);
+  async #replace(launch: Launch): Promise<string | undefined> {
+    const next = await this.#prepare(launch).catch((error: Error) => error.message);
+    if (typeof next === "string") return next;
+    this.#asked = next;
+    const fault = await findFault(next);
+    if (fault !== undefined) return fault;
+    await this.#former?.run.exited;
+    if (!this.#run) {
+      this.#launch = next;
+      return undefined;
     }
+    const failure = (await findObstacle(this.#run)) ?? (await this.#takeOver(next));
+    for (let wait = FIRST_RESTART_MS; this.#handover && !this.#draining; wait = twice(wait)) {
+      // One that is as it was gives the one in service its admin interface back.
+      if ((await this.#takeOver(this.#launch)) !== undefined) await this.#pause(wait);
+    }
+    return failure;
   }
 
-  #log(line: string): void {
+  /** Resolves with the reason why there is no other one in service. */
+  async #takeOver(launch: PreparedLaunch): Promise<string | undefined> {
+    const former = this.#run;
+    if (!former || !this.#lineage || this.#draining) return "the Envoy in service ended";
+    this.#handover ??= { missing: await former.missing() };
+    await clearInitializing(this.#lineage);
+    const next = await this.#start(launch, this.#epoch + 1);
+    this.#handover.next = next;
+    const { takeoverMs: timeoutMs = TAKEOVER_MS } = this.#options;
+    const failure = await awaitTakeover({ former, next, timeoutMs, signal: this.#stopping.signal });
+    if (failure !== undefined) {
+      if ((await former.phase()) !== "none") this.#handover = undefined;
+      return failure;
+    }
+    this.#handover = undefined;
+    this.#epoch += 1;
+    this.takeovers += 1;
+    this.#former = { run: former, since: Date.now() };
+    this.#run = next;
+    this.#launch = launch;
+    this.#watch(next);
+    // Envoy ends it by itself, if the one that took over lives.
+    const killer = setTimeout(() => former.kill("SIGKILL"), 1_000 * handoverSeconds(launch) + KILL_AFTER_MS);
+    void former.exited.then(() => clearTimeout(killer));
+    return undefined;
+  }
+
+  async #prepare(launch: Launch): Promise<PreparedLaunch> {
+    const prepared = await prepareLaunch(launch, this.#options.onNotice ?? this.#log);
+    this.#launches.add(prepared);
+    return prepared;
+  }
+
+  #start(launch: PreparedLaunch, epoch = 0): Promise<EnvoyRun> {
+    return startRun(launch, {
+      ...(this.#lineage ? { descent: { lineage: this.#lineage, epoch } } : {}),
+      onLog: this.#log,
+      onOutput: this.#options.onOutput ?? this.#log,
+    });
+  }
+
+  #watch(run: EnvoyRun): void {
+    void run.exited.then((exit) => (run === this.#run ? this.#ended(run, exit) : this.#formerEnded(run)));
+  }
+
+  readonly #log = (line: string): void => {
     this.lastLines.push(line);
     if (this.lastLines.length > LAST_LINES) this.lastLines.shift();
     this.#options.onLog?.(line);
+  };
+
+  async #formerEnded(run: EnvoyRun): Promise<void> {
+    if (run === this.#former?.run) this.#former = undefined;
+    await this.#closeUnused();
   }
 
-  async #ended(exit: ChildExit, lastedMs: number): Promise<void> {
-    this.#child = undefined;
-    this.adminAddress = undefined;
-    if (this.#stopping.signal.aborted || !this.#everLive) return this.#finish(exit);
-    this.#failedStarts = lastedMs >= SETTLED_MS ? 0 : this.#failedStarts;
+  async #ended(run: EnvoyRun, exit: ChildExit): Promise<void> {
+    this.#run = undefined;
+    // It may hold sockets that connections wait at.
+    this.#handover?.next?.kill("SIGKILL");
+    this.#handover = undefined;
+    this.#everLive ||= run.wasLive;
+    if (this.#lineage) await endLineage(this.#lineage);
+    if (this.#draining || !this.#everLive) return this.#finish(exit);
+    this.#failedStarts = Date.now() - run.startedAt >= SETTLED_MS ? 0 : this.#failedStarts;
     const restartInMs = Math.min(FIRST_RESTART_MS * 2 ** this.#failedStarts, LONGEST_RESTART_MS);
     this.#failedStarts += 1;
     this.#options.onCrash?.(exit, restartInMs);
-    const waited = await sleep(restartInMs, true, { signal: this.#stopping.signal }).catch(() => false);
-    if (!waited) return;
+    await this.#pause(restartInMs);
+    if (this.#stopping.signal.aborted) return;
     this.restarts += 1;
     await this.run().catch(() => this.#finish({ code: 127, signal: null }));
   }
 
+  async #drain(deadline: number, hurry: AbortSignal | undefined): Promise<void> {
+    // One that is about to be replaced has no admin interface by which to have it drain.
+    while (this.#handover && Date.now() < deadline && !hurry?.aborted) await sleep(POLL_MS);
+    if (!this.adminAddress) return;
+    const notBefore = this.#former ? this.#former.since + FORMER_KNOWN_MS : 0;
+    await drain(this.adminAddress, { deadline, notBefore, ...(hurry ? { hurry } : {}) });
+  }
+
   async #finish(exit: ChildExit): Promise<void> {
+    if (this.#end) return;
     this.#end = exit;
-    await rm(this.#directory, { recursive: true, force: true });
+    this.#stopping.abort();
+    await this.#replacing;
+    if (this.#former) await endRun(this.#former.run);
+    for (const launch of this.#launches) await launch.close();
     this.#resolveExited(exit);
+  }
+
+  /** Not between two runs, when the next one may be about to start. */
+  async #closeUnused(): Promise<void> {
+    if (!this.#run) return;
+    const used = [this.#launch, this.#asked, this.#run.launch, this.#former?.run.launch];
+    for (const launch of this.#launches) {
+      if (used.includes(launch) || !this.#launches.delete(launch)) continue;
+      await launch.close();
+    }
+  }
+
+  async #pause(millis: number): Promise<void> {
+    await sleep(millis, undefined, { signal: this.#stopping.signal }).catch(() => {});
   }
 
   #lastWords(exit: ChildExit): string {
     const how = exit.signal ? `was ended by ${exit.signal}` : `ended with exit code ${exit.code}`;
     const log = this.lastLines.length > 0 ? `. Its last words:\n${this.lastLines.join("\n")}` : "";
-    return `Envoy (${this.#options.binary}) ${how}${log}`;
+    return `Envoy (${this.#launch.binary}) ${how}${log}`;
   }
+}
+
+/** By SIGTERM; one with a worker in an endless loop does not end on that. */
+async function endRun(run: EnvoyRun): Promise<void> {
+  run.kill("SIGTERM");
+  const killer = setTimeout(() => run.kill("SIGKILL"), KILL_AFTER_MS);
+  await run.exited;
+  clearTimeout(killer);
+}
+
+function twice(millis: number): number {
+  return Math.min(2 * millis, LONGEST_RESTART_MS);
 }

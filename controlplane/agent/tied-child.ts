@@ -1,14 +1,17 @@
 // A child process that cannot outlive this one, whatever ends this one: Envoy, and what the demo runs.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import type { Readable } from "node:stream";
+import type { Readable, Writable } from "node:stream";
 
 /**
  * The shell becomes the program by exec, so its pid and exit status are the program's. Before that it leaves a watcher behind, which
- * waits for the end of file on descriptor 3: the parent holds the pipe's other end and never writes. When the parent is
- * gone the kernel closes that end, and the watcher kills the process group, which holds the program and itself only.
+ * reads from descriptor 3, whose other end the parent holds. When the parent is gone the kernel closes that end: the watcher
+ * deletes the leftovers and kills the process group, which holds the program and itself only. A line means that the program
+ * has ended under the parent's eyes.
  */
-const WATCHED_EXEC = '(read -r _ <&3; kill -KILL 0) </dev/null >/dev/null 2>&1 & exec "$@" 3<&-';
+const WATCHED_EXEC =
+  'n=$1; shift; (read -r _ <&3 || while [ "$n" -gt 0 ]; do rm -rf -- "$1"; shift; n=$((n-1)); done; kill -KILL 0) ' +
+  '</dev/null >/dev/null 2>&1 & shift "$n"; exec "$@" 3<&-';
 
 /** How a process ended: by exit code, or by a signal. */
 export interface ChildExit {
@@ -26,10 +29,16 @@ export interface TiedChild {
 
 /**
  * Starts a program under the watcher, in a process group of its own: a terminal's Ctrl-C reaches the parent alone, which
- * then ends its children in good order. Rejects when the program's shell cannot be started; a missing program exits with 127.
+ * then ends its children in good order. Leftovers are paths that are deleted, with what is in them, should this process
+ * end before the program. Rejects when the program's shell cannot be started; a missing program exits with 127.
  */
-export async function spawnTied(binary: string, args: readonly string[]): Promise<TiedChild> {
-  const child = spawn("/bin/sh", ["-c", WATCHED_EXEC, "sh", binary, ...args], {
+export async function spawnTied(
+  binary: string,
+  args: readonly string[],
+  leftovers: readonly string[] = [],
+): Promise<TiedChild> {
+  const words = [String(leftovers.length), ...leftovers, binary, ...args];
+  const child = spawn("/bin/sh", ["-c", WATCHED_EXEC, "sh", ...words], {
     detached: true,
     stdio: ["ignore", "pipe", "pipe", "pipe"],
   });
@@ -51,7 +60,8 @@ function exitOf(child: ChildProcess): Promise<ChildExit> {
   return new Promise((resolve) => {
     child.once("exit", (code, signal) => {
       // Ends the watcher, which then has nobody but itself in its group.
-      (child.stdio[3] as Readable | undefined)?.destroy();
+      const watcher = child.stdio[3] as Writable | undefined;
+      watcher?.on("error", () => {}).end("\n");
       resolve({ code, signal });
     });
     child.once("error", () => resolve({ code: 127, signal: null }));
