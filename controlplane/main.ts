@@ -5,6 +5,7 @@ import { createAdmin } from "./admin/server.js";
 import { createAdmission, createCallAdmission, type Refused } from "./identity/admission.js";
 import type { AdsSecurity } from "./identity/ads-security.js";
 import { TRUSTING } from "./identity/authenticate.js";
+import { KubeStatus, type KubeStatusOptions } from "./kube-status/kube-status.js";
 import { type Extension, extensionsFor } from "./mesh/extensions.js";
 import { ExtensionModules } from "./modules/extension-modules.js";
 import type { ModuleFault } from "./modules/fault.js";
@@ -34,6 +35,8 @@ export interface ControlPlaneOptions {
   readonly directories: readonly string[];
   /** The cluster that is read too; objects of the directories win over its own. Its client is closed at the end. */
   readonly kubernetes?: Omit<KubernetesSourceOptions, "defaultNamespace">;
+  /** Has the cluster told what became of its policies; without it, or without a cluster, it is not. */
+  readonly kubeStatus?: KubeStatusOptions;
   /** The namespace of objects that name none. */
   readonly defaultNamespace: string;
   readonly rootNamespace: string;
@@ -127,7 +130,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     ...(rollouts ? { chosen: rollouts } : {}),
     ...(options.trialThread ? { thread: options.trialThread } : {}),
     onChange: () => publisher.republish(),
-    ...(options.onExtension ? { onOutcome: options.onExtension } : {}),
+    onOutcome: (extension, fault) => {
+      told?.changed();
+      options.onExtension?.(extension, fault);
+    },
     onFault: (error) => options.onFault?.("the modules of extensions", error),
   });
   const statistics = rollouts?.metrics ?? createMetricsService();
@@ -145,9 +151,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
         });
   const { defaultNamespace } = options;
   const fromDirectory = (directory: string) => createDirectorySource({ directory, defaultNamespace });
+  const cluster = options.kubernetes && createKubernetesSource({ ...options.kubernetes, defaultNamespace });
   const source = createMergedSource([
     ...options.directories.map(fromDirectory),
-    ...(options.kubernetes === undefined ? [] : [createKubernetesSource({ ...options.kubernetes, defaultNamespace })]),
+    ...(cluster === undefined ? [] : [cluster]),
     ...(options.registrations === undefined ? [] : [fromDirectory(options.registrations)]),
   ]);
   let current: SourceState | undefined;
@@ -179,6 +186,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
         state,
         () => state.violations.length + mesh.violations.length + modules.violations.length,
       );
+      told?.taken(state);
       options.onState?.(state);
     },
     (error) => options.onFault?.("every proxy", error),
@@ -206,17 +214,34 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       revisions.disconnected(key);
       metrics.disconnected(key);
       rollouts?.disconnected(key);
+      told?.gone(key);
     },
     onEvent: (event) => {
       if (event.type === "nack") revisions.rejected(event.key, event.typeUrl, event.error);
       if (event.type === "delivered") revisions.settled(event.key);
       metrics.event(event);
+      told?.event(event);
       options.onEvent?.(event);
     },
     ...(options.security?.tls ? { tls: options.security.tls } : {}),
     services: [statistics],
   });
 
+  const told =
+    options.kubernetes && cluster && options.kubeStatus
+      ? new KubeStatus(
+          {
+            client: options.kubernetes.client,
+            source: cluster,
+            defaultNamespace,
+            publisher,
+            revisions,
+            statuses: (proxy) => ads.status(proxy),
+            violations: () => [...publisher.mesh.violations, ...modules.violations],
+          },
+          options.kubeStatus,
+        )
+      : undefined;
   options.security?.onTls((tls) => ads.replaceTls(tls));
   const admin = createAdmin({
     publisher,
@@ -238,6 +263,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     ...(rollouts ? { filters: () => rollouts.view() } : {}),
   });
   const close = async () => {
+    await told?.close();
     await source.close();
     await registrations?.close();
     await rollouts?.close();
@@ -255,6 +281,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     await registrations?.start();
     await updates.offer(await source.start((state) => void updates.offer(state)));
     await publisher.prewarm(options.defaultNamespace);
+    told?.start();
     return {
       ads: await ads.listen(options.ads),
       admin: await admin.listen(options.admin),

@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import { startWebhook, type Webhook, type WebhookOptions } from "../admission/webhook.js";
 import { packagePath } from "../agent/package-root.js";
 import type { Refused } from "../identity/admission.js";
+import type { KubeStatusOptions } from "../kube-status/kube-status.js";
 import { startControlPlane } from "../main.js";
 import type { Extension } from "../mesh/extensions.js";
 import type { ModuleFault } from "../modules/fault.js";
@@ -17,6 +18,7 @@ import { rolloutText } from "./rollout-text.js";
 import { readServeAdmission, WEBHOOK_OPTIONS } from "./serve-admission.js";
 import { AUTHORITY_OPTIONS, openServeAuthority, type ServeAuthority } from "./serve-authority.js";
 import { KUBE_OPTIONS, readServeKube } from "./serve-kube.js";
+import { KUBE_STATUS_OPTIONS, readServeKubeStatus } from "./serve-kube-status.js";
 import { readServeSecurity, SECURITY_OPTIONS, type ServeSecurity } from "./serve-security.js";
 import { SERVE_STATUS_OPTIONS, startServeStatus } from "./serve-status.js";
 import { violationText } from "./violation-text.js";
@@ -36,6 +38,7 @@ export const serveCommand: CommandDefinition = {
       repeatable: true,
     },
     ...KUBE_OPTIONS,
+    ...KUBE_STATUS_OPTIONS,
     ...WEBHOOK_OPTIONS,
     { flags: "--namespace <namespace>", summary: "the namespace of objects that name none", default: "default" },
     {
@@ -91,7 +94,7 @@ export const serveCommand: CommandDefinition = {
         log(read.error);
         return exitCode.usage;
       }
-      const { kubernetes, admission, security } = read.value;
+      const { kubernetes, kubeStatus, admission, security } = read.value;
       authority = read.value.authority;
       for (const warning of security.warnings) log(`warning: ${warning}`);
       const directories = ((options.config ?? []) as readonly string[]).map((directory) => resolve(io.cwd, directory));
@@ -100,6 +103,7 @@ export const serveCommand: CommandDefinition = {
       const controlPlane = await startControlPlane({
         directories,
         ...(kubernetes === undefined ? {} : { kubernetes }),
+        ...(kubeStatus === undefined ? {} : { kubeStatus }),
         defaultNamespace: String(options.namespace),
         rootNamespace: String(options.rootNamespace),
         ads: String(options.ads),
@@ -148,6 +152,7 @@ export const serveCommand: CommandDefinition = {
 interface ServeSettings {
   readonly authority: ServeAuthority | undefined;
   readonly kubernetes: Omit<KubernetesSourceOptions, "defaultNamespace"> | undefined;
+  readonly kubeStatus: KubeStatusOptions | undefined;
   readonly admission: Omit<WebhookOptions, "onNotice"> | undefined;
   readonly security: ServeSecurity;
 }
@@ -162,6 +167,8 @@ async function readSettings(
   const kubernetes = await readServeKube(options, io, say("Kubernetes"));
   if ("error" in kubernetes) return kubernetes;
   const client = kubernetes.value?.client;
+  const told = readServeKubeStatus(options, say("status"));
+  if ("error" in told) return told;
   const authority = await openServeAuthority(options, client, io.signal, say("ADS' authority"));
   if ("error" in authority) return authority;
   const admission = readServeAdmission(options, io.cwd, client, authority.value?.certificate);
@@ -169,7 +176,8 @@ async function readSettings(
   const security = await readServeSecurity(options, io.cwd, log, client, authority.value?.tls);
   if ("error" in security) return security;
   const [source, own, hooks] = [kubernetes.value, authority.value, admission.value];
-  return { value: { kubernetes: source, authority: own, admission: hooks, security: security.value } };
+  const kubeStatus = told.value;
+  return { value: { kubernetes: source, kubeStatus, authority: own, admission: hooks, security: security.value } };
 }
 
 /** Beside the filters where there are any, unless it is said where; without either nothing is kept. */

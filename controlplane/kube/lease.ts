@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { KubeClient } from "./client.js";
 import { KubeFault, type KubeObject, type KubeType } from "./object.js";
+import { microTime } from "./time.js";
 
 export interface LeaseOptions {
   readonly client: KubeClient;
@@ -190,9 +191,4 @@ interface LeaseSpec {
 
 function specOf(lease: KubeObject): LeaseSpec {
   return (lease.spec ?? {}) as LeaseSpec;
-}
-
-/** Now, as Kubernetes writes times with microseconds. */
-function microTime(): string {
-  return new Date().toISOString().replace("Z", "000Z");
 }

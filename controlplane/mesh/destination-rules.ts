@@ -70,7 +70,8 @@ export function indexDestinationRules(rules: readonly DestinationRule[], rootNam
   };
 }
 
-function appliesTo(rule: DestinationRule, client: Client): boolean {
+/** Whether a rule is exported to a client, or selects it. */
+export function appliesTo(rule: DestinationRule, client: Client): boolean {
   const { workloadSelector, exportTo } = rule.spec;
   if (workloadSelector && Object.keys(workloadSelector).length > 0) {
     return rule.meta.namespace === client.namespace && selects(workloadSelector, client.labels);

@@ -53,6 +53,8 @@ export class Revisions {
 
   /** The state that is being published, whose revision is the next one, changed something for the proxy. */
   touched(proxy: string): void {
+    // All that came before did not concern it, or is acknowledged.
+    if (!this.#outstanding.has(proxy)) this.#acknowledged.set(proxy, this.#revision);
     this.#outstanding.set(proxy, this.#revision + 1);
   }
 

@@ -59,6 +59,10 @@ export class KubernetesFeed {
     return this.currentType;
   }
 
+  get selection(): Selection {
+    return this.options.selection;
+  }
+
   get objects(): KubernetesObjects {
     return this.options.objects;
   }

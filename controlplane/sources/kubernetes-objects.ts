@@ -65,6 +65,11 @@ export class KubernetesObjects {
     return this.entries.get(key);
   }
 
+  /** Of all objects, good or not. */
+  keys(): IterableIterator<string> {
+    return this.entries.keys();
+  }
+
   get violations(): readonly Violation[] {
     return [...this.faulty].flatMap((key) => this.entries.get(key)?.violations ?? []);
   }

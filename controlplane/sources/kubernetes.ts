@@ -47,11 +47,26 @@ export interface KubernetesObject {
   readonly name: string;
   readonly uid: string;
   readonly generation: number;
+  /** What came of this generation, or of the last good one; absent where none was good. */
+  readonly resource?: AnyResource;
+  /** Of this generation. */
+  readonly violations: readonly Violation[];
+}
+
+/** Policies of one kind as they are listed. */
+export interface PolicyList {
+  readonly kind: Kind;
+  readonly type: KubeType;
+  readonly selection: Selection;
 }
 
 export interface KubernetesSource extends Source {
-  /** The object behind a resourceKey, whether or not it is good. */
+  /** The object behind a resourceKey, whether or not it is good, as the cluster says it is now. */
   object(key: string): KubernetesObject | undefined;
+  /** The resourceKeys of all policies. */
+  policies(): Iterable<string>;
+  /** How to list all policies of the kinds that the cluster has. */
+  policyLists(): readonly PolicyList[];
 }
 
 /** Resolves its start when every kind was listed, however long the cluster cannot be reached until then. */
@@ -108,9 +123,21 @@ class ClusterSource implements KubernetesSource {
       const entry = fed === kind ? feed.objects.get(key) : undefined;
       if (entry === undefined || feed.type === undefined) continue;
       const place = described.clusterWide ? { name } : { namespace, name };
-      return { type: feed.type, ...place, uid: entry.uid, generation: entry.generation };
+      const { uid, generation, resource, violations } = entry;
+      const served = resource === undefined ? {} : { resource };
+      return { type: feed.type, ...place, uid, generation, violations, ...served };
     }
     return undefined;
+  }
+
+  *policies(): Iterable<string> {
+    for (const { described, feed } of this.feeds) if (described.policy) yield* feed.objects.keys();
+  }
+
+  policyLists(): readonly PolicyList[] {
+    return this.feeds.flatMap(({ kind, described, feed: { type, selection } }) =>
+      described.policy && type !== undefined ? [{ kind, type, selection }] : [],
+    );
   }
 
   private feedsOf(kind: Kind, discovery: Discovery): readonly KindFeed[] {

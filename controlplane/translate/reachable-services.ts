@@ -22,7 +22,8 @@ export function reachableServices(context: Context): readonly MeshService[] {
   return context.memo.list("reachable services", [context.scope], find);
 }
 
-function destinations({ meta, spec }: VirtualService, scope: Scope): MeshService[] {
+/** The services that a VirtualService's rules send requests to. */
+export function destinations({ meta, spec }: VirtualService, scope: Scope): MeshService[] {
   const named = [
     ...spec.http.flatMap((rule) => [...rule.route, ...rule.mirrors]),
     ...spec.tls.flatMap((rule) => rule.route),

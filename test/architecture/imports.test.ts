@@ -11,6 +11,16 @@ const EVERYTHING = ["bin", "controlplane", "envoy", "examples", "filters", "test
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "controlplane/sources": ["controlplane/kube", "controlplane/resources", "controlplane/policy/regex"],
   "controlplane/kube": [],
+  "controlplane/kube-status": [
+    "controlplane/kube",
+    "controlplane/mesh",
+    "controlplane/proxy",
+    "controlplane/publish",
+    "controlplane/resources",
+    "controlplane/sources",
+    "controlplane/translate",
+    "controlplane/xds",
+  ],
   "controlplane/resources": [],
   "controlplane/admission": [
     "controlplane/certificates",

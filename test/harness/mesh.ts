@@ -42,6 +42,8 @@ export interface TestMeshOptions {
   readonly filters?: string;
   /** The cluster that is read beside the directory. */
   readonly kubernetes?: NonNullable<ControlPlaneOptions["kubernetes"]>;
+  /** Has that cluster told what became of its policies. */
+  readonly kubeStatus?: NonNullable<ControlPlaneOptions["kubeStatus"]>;
   /** Told of each state that was published. */
   readonly onState?: NonNullable<ControlPlaneOptions["onState"]>;
   /** Where fetched modules are kept. */

@@ -1,0 +1,44 @@
+// The flags of `headgate serve` that have the cluster told what became of its policies.
+import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
+import type { KubeStatusOptions } from "../kube-status/kube-status.js";
+import type { CommandOption, OptionValues } from "./command.js";
+import type { Read } from "./flag-values.js";
+
+export const KUBE_STATUS_OPTIONS: readonly CommandOption[] = [
+  {
+    flags: "--kube-status",
+    summary: "write to the cluster's policies what became of them: conditions, and events on rejection",
+  },
+  {
+    flags: "--kube-lease <namespace/name>",
+    summary: "the Lease by which replicas agree on the one that writes",
+    default: "headgate-system/headgate",
+  },
+];
+
+const MOST_HOSTNAME = 63;
+
+/** Undefined without --kube-status. */
+export function readServeKubeStatus(
+  options: OptionValues,
+  onNotice: (notice: string) => void,
+): Read<KubeStatusOptions | undefined> {
+  if (options.kubeStatus !== true) return { value: undefined };
+  if (options.kube !== true) return { error: "--kube-status needs --kube" };
+  const [namespace, name, ...more] = String(options.kubeLease).split("/");
+  if (!namespace || !name || more.length > 0) {
+    return { error: `--kube-lease is "${options.kubeLease}": write NAMESPACE/NAME` };
+  }
+  return { value: { lease: { namespace, name }, identity: ownIdentity(), onNotice } };
+}
+
+/** A pod's name is its host's; what comes after tells one start from the next. */
+function ownIdentity(): string {
+  const host = hostname()
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, "-")
+    .slice(0, MOST_HOSTNAME)
+    .replace(/^-+|-+$/g, "");
+  return `${host || "host"}-${randomBytes(3).toString("hex")}`;
+}

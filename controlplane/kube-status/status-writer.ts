@@ -1,0 +1,182 @@
+// Writes statuses to the cluster, one at a time and never the same one again: what matters first, the rest as time allows.
+import { setTimeout as sleep } from "node:timers/promises";
+import { Backoff } from "../kube/backoff.js";
+import type { KubeClient } from "../kube/client.js";
+import type { KubeFault } from "../kube/object.js";
+import type { Kind } from "../resources/kinds.js";
+import { resourceKey } from "../resources/resource.js";
+import type { KubernetesObject, PolicyList } from "../sources/kubernetes.js";
+import { difference, type PolicyStatus, readStatus } from "./conditions.js";
+
+export interface StatusWriterOptions {
+  readonly client: KubeClient;
+  /** Where objects without a namespace are kept. */
+  readonly defaultNamespace: string;
+  /** Asked right before each write. */
+  readonly mayWrite: () => boolean;
+  /** What keeps statuses from being written, once for each reason; undefined when it is over. */
+  readonly onFault: (fault: KubeFault | undefined) => void;
+  /** By default 50, and 5 where it matters little. */
+  readonly writesPerSecond?: number;
+  readonly littleWritesPerSecond?: number;
+}
+
+/** Whose status it is. */
+export type StatusTarget = Pick<KubernetesObject, "type" | "namespace" | "name" | "uid"> & { readonly kind: Kind };
+
+interface Written {
+  readonly uid: string;
+  readonly status: PolicyStatus;
+}
+
+interface Wanted extends Written {
+  readonly target: StatusTarget;
+}
+
+const FIELD_MANAGER = "headgate";
+/** Objects whose status is not there, or is forbidden, do not hold the others up; for anything else all wait. */
+const OF_THE_OBJECT = new Set([403, 404, 409, 422]);
+
+/** For as long as this replica leads. */
+export class StatusWriter {
+  readonly #options: StatusWriterOptions;
+  readonly #stop = new AbortController();
+  readonly #backoff = new Backoff();
+  /** By resourceKey, what stands in the cluster. */
+  readonly #written = new Map<string, Written>();
+  /** By resourceKey; those that matter much, and those that matter little. */
+  readonly #urgent = new Map<string, Wanted>();
+  readonly #others = new Map<string, Wanted>();
+  #nextOther = 0;
+  #wake: () => void = () => {};
+  #running: Promise<void> | undefined;
+  #fault: string | undefined;
+
+  constructor(options: StatusWriterOptions) {
+    this.#options = options;
+  }
+
+  /** Reads the statuses that stand, and begins to write. Rejects with a KubeFault when they cannot be read. */
+  async start(lists: readonly PolicyList[]): Promise<void> {
+    const { client, defaultNamespace } = this.#options;
+    for (const { kind, type, selection } of lists) {
+      let from: { readonly continue?: string } = {};
+      do {
+        const page = await client.list(type, { ...selection, ...from, signal: this.#stop.signal });
+        for (const { metadata, status } of page.items) {
+          const { namespace = defaultNamespace, name = "", uid = "" } = metadata;
+          const known = readStatus(status);
+          if (known) this.#written.set(resourceKey({ kind, meta: { namespace, name } }), { uid, status: known });
+        }
+        from = page.continue === undefined ? {} : { continue: page.continue };
+      } while (from.continue !== undefined);
+    }
+    this.#running ??= this.#run();
+  }
+
+  /** The status that stands in the cluster, as far as is known. */
+  written(key: string, uid: string): PolicyStatus | undefined {
+    const known = this.#written.get(key);
+    return known?.uid === uid ? known.status : undefined;
+  }
+
+  /** From now on, the status should be this one. */
+  want(key: string, target: StatusTarget, status: PolicyStatus): void {
+    this.#urgent.delete(key);
+    this.#others.delete(key);
+    const matters = difference(this.written(key, target.uid), status);
+    if (matters === "none") return;
+    (matters === "much" ? this.#urgent : this.#others).set(key, { target, uid: target.uid, status });
+    this.#wake();
+  }
+
+  /** Forgets all policies but these. */
+  keepOnly(keys: ReadonlySet<string>): void {
+    for (const map of [this.#written, this.#urgent, this.#others]) {
+      for (const key of map.keys()) if (!keys.has(key)) map.delete(key);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    this.#wake();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { writesPerSecond = 50 } = this.#options;
+    while (!this.#stop.signal.aborted) {
+      const next = this.#next();
+      if (next === undefined) {
+        await this.#idle();
+        continue;
+      }
+      const fault = await this.#write(...next);
+      const mayGoOn = fault === undefined || OF_THE_OBJECT.has(fault.status);
+      if (mayGoOn) this.#backoff.reset();
+      await this.#sleep(mayGoOn ? 1_000 / writesPerSecond : this.#backoff.next(fault));
+    }
+  }
+
+  #next(): [string, Wanted] | undefined {
+    const [urgent] = this.#urgent;
+    if (urgent !== undefined) {
+      this.#urgent.delete(urgent[0]);
+      return urgent;
+    }
+    const [other] = this.#others;
+    const now = performance.now();
+    if (other === undefined || now < this.#nextOther) return undefined;
+    this.#nextOther = now + 1_000 / (this.#options.littleWritesPerSecond ?? 5);
+    this.#others.delete(other[0]);
+    return other;
+  }
+
+  /** Until there is something to write. */
+  async #idle(): Promise<void> {
+    const woken = new Promise<void>((done) => {
+      this.#wake = done;
+    });
+    const wait = this.#others.size > 0 ? this.#sleep(Math.max(1, this.#nextOther - performance.now())) : undefined;
+    if (!this.#stop.signal.aborted) await (wait === undefined ? woken : Promise.race([woken, wait]));
+  }
+
+  async #write(key: string, wanted: Wanted): Promise<KubeFault | undefined> {
+    const { client, mayWrite } = this.#options;
+    if (!mayWrite()) return undefined;
+    const { kind, type, name, namespace, uid } = wanted.target;
+    const at = { name, ...(namespace === undefined ? {} : { namespace }) };
+    const object = {
+      apiVersion: `${type.group}/${type.version}`,
+      kind,
+      // Another object of the same name is not to get this one's status.
+      metadata: { ...at, uid },
+      status: wanted.status,
+    };
+    try {
+      const options = { fieldManager: FIELD_MANAGER, subresource: "status", signal: this.#stop.signal };
+      await client.apply(type, at, object, options);
+      this.#written.set(key, { uid, status: wanted.status });
+      this.#settle(undefined);
+      return undefined;
+    } catch (error) {
+      if (this.#stop.signal.aborted) return undefined;
+      const fault = error as KubeFault;
+      // Gone, or replaced: what is there in its place has a status of its own.
+      if (fault.status === 404 || fault.status === 409) return undefined;
+      this.#settle(fault);
+      if (!OF_THE_OBJECT.has(fault.status) && !this.#urgent.has(key)) this.#urgent.set(key, wanted);
+      return fault;
+    }
+  }
+
+  #settle(fault: KubeFault | undefined): void {
+    if (this.#fault === fault?.message) return;
+    this.#fault = fault?.message;
+    this.#options.onFault(fault);
+  }
+
+  async #sleep(ms: number): Promise<void> {
+    await sleep(ms, undefined, { signal: this.#stop.signal }).catch(() => {});
+  }
+}
