@@ -1,4 +1,4 @@
-// `npm run test:kube`: set-up, the binaries of Kubernetes, then the tests on a real API server; arguments go to vitest.
+// `npm run test:kube`: set-up, the binaries of Kubernetes and what checks deploy/, then the tests on a real API server; arguments go to vitest.
 // `--get` only gets the binaries.
 import { spawn } from "node:child_process";
 import { join } from "node:path";
@@ -12,6 +12,13 @@ await main(async () => {
     findKubeBinaries({ env: process.env, get: true, onProgress }),
   );
   if ("error" in found) throw new SetupError(found.error);
+  const { DEPLOY_TOOLS, findDeployTool } = await import("../dist/test/deploy/support/tools.js");
+  await showing("Looking for what checks deploy/", async (onProgress) => {
+    for (const tool of DEPLOY_TOOLS) {
+      const tried = await findDeployTool(tool, { env: process.env, get: true, onProgress });
+      if ("error" in tried) onProgress(`${tried.error} Its tests are skipped.`);
+    }
+  });
 });
 if (!process.argv.includes("--get")) {
   const args = [

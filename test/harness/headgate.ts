@@ -14,8 +14,12 @@ export interface Running {
   readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
 }
 
-export function runHeadgate(scope: Scope, args: readonly string[]): Running {
-  const child = spawn(process.execPath, ["bin/headgate.mjs", ...args], { stdio: ["ignore", "pipe", "pipe"] });
+/** Runs the Headgate of the given folder, by default that of the tests. */
+export function runHeadgate(scope: Scope, args: readonly string[], folder = "."): Running {
+  const child = spawn(process.execPath, ["bin/headgate.mjs", ...args], {
+    cwd: folder,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let [out, err] = ["", ""];
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     out += text;

@@ -1,0 +1,189 @@
+// deploy/kubernetes and deploy/gateways on a real API server: taken as they are, and what they start finds all it needs.
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+import type { KubeObject, KubeType } from "../../controlplane/kube/object.js";
+import { freePort } from "../harness/addresses.js";
+import { testEnvoyBinary } from "../harness/envoy.js";
+import { runHeadgate } from "../harness/headgate.js";
+import { testScope } from "../harness/scope.js";
+import { type ServeProcess, startServe } from "../harness/serve.js";
+import { eventually } from "../harness/waiting.js";
+import { type Cluster, kubeBinaries, startCluster } from "../kube/support/cluster.js";
+import { ownAddress } from "../kube/support/own-address.js";
+import {
+  argumentsOf,
+  buildManifests,
+  keyOf,
+  type Manifest,
+  type PodTemplate,
+  templatesOf,
+} from "./support/manifests.js";
+
+interface ServiceSpec {
+  readonly ports: readonly { readonly targetPort: string | number }[];
+}
+
+interface ConfigMap {
+  readonly data: { readonly "ca.pem": string };
+}
+
+const core = (plural: string): KubeType => ({ group: "", version: "v1", plural });
+const webhooks = (plural: string): KubeType => ({ group: "admissionregistration.k8s.io", version: "v1", plural });
+const GATEWAYS = join("deploy", "gateways");
+const CONTROL_PLANE = "Deployment headgate-system/headgate";
+
+describe.skipIf("error" in kubeBinaries)("what deploy/ installs", () => {
+  const scope = testScope();
+  let cluster: Cluster;
+  let manifests: readonly Manifest[];
+  let replica: ServeProcess;
+
+  const templateOf = (key: string) => new Map(templatesOf(manifests)).get(key) as PodTemplate;
+
+  /** Makes the pod that a Deployment's controller would make. */
+  async function makePod(key: string): Promise<KubeObject> {
+    const { metadata, spec } = templateOf(key);
+    const [, namespace = "", name = ""] = key.split(/[ /]/);
+    const pod = { apiVersion: "v1", kind: "Pod", metadata: { ...metadata, name: `${name}-1` }, spec };
+    return cluster.client.create(core("pods"), pod, namespace);
+  }
+
+  async function tokenOf(pod: KubeObject, audience?: string): Promise<string> {
+    const { name, namespace = "", uid } = pod.metadata;
+    const boundObjectRef = { apiVersion: "v1", kind: "Pod", name, uid };
+    const request = { spec: { boundObjectRef, ...(audience ? { audiences: [audience] } : {}) } };
+    const account = (pod.spec as PodTemplate["spec"]).serviceAccountName;
+    const at = { namespace, name: account };
+    const made = await cluster.client.createUnder(core("serviceaccounts"), at, request, { subresource: "token" });
+    return (made.status as { token: string }).token;
+  }
+
+  beforeAll(async () => {
+    cluster = await startCluster(scope);
+    const strictly = ["apply", "--server-side", "--validate=strict"];
+    await cluster.kubectl([...strictly, "-f", join("deploy", "kubernetes", "crds")]);
+    await cluster.kubectl([...strictly, "-k", GATEWAYS]);
+    manifests = await buildManifests(GATEWAYS);
+  });
+
+  test("is the same once it is applied again", async () => {
+    const before = await cluster.kubectl(["get", "deployments,services,roles", "-A", "-o", "json"]);
+    await cluster.kubectl(["apply", "--server-side", "--validate=strict", "-k", GATEWAYS]);
+    expect(await cluster.kubectl(["get", "deployments,services,roles", "-A", "-o", "json"])).toBe(before);
+  });
+
+  test("makes pods that the strictest of Kubernetes' pod security standards lets in", async () => {
+    const bare = { containers: [{ name: "a", image: "a" }] };
+    const refused = { apiVersion: "v1", kind: "Pod", metadata: { name: "a" }, spec: bare };
+    for (const namespace of ["headgate-system", "headgate-gateways"]) {
+      await expect(cluster.client.create(core("pods"), refused, namespace)).rejects.toThrow("violates PodSecurity");
+    }
+    for (const [key] of templatesOf(manifests)) expect((await makePod(key)).metadata.name, key).toBeDefined();
+  });
+
+  test("selects its own pods, by ports that they have", () => {
+    const templates = templatesOf(manifests).map(([, template]) => template);
+    const selectors = manifests.flatMap((manifest) => {
+      const { selector, podSelector } = (manifest.spec ?? {}) as Record<string, Record<string, unknown> | undefined>;
+      const labels = selector?.matchLabels ?? podSelector?.matchLabels ?? selector;
+      return labels === undefined ? [] : [{ manifest, labels: labels as Record<string, string> }];
+    });
+    expect(selectors.length).toBeGreaterThan(9);
+    for (const { manifest, labels } of selectors) {
+      const matching = templates.filter(({ metadata }) =>
+        Object.entries(labels).every(([name, value]) => metadata.labels[name] === value),
+      );
+      expect(matching, keyOf(manifest)).toHaveLength(1);
+      if (manifest.kind !== "Service") continue;
+      const [container] = (matching[0] as PodTemplate).spec.containers;
+      const ports = container.ports.flatMap(({ name, containerPort }) => [name, containerPort]);
+      const targets = (manifest.spec as unknown as ServiceSpec).ports.map(({ targetPort }) => targetPort);
+      expect(ports, keyOf(manifest)).toEqual(expect.arrayContaining(targets));
+    }
+  });
+
+  test("starts a control plane that gets ready as its own account, and sets up all that is to find it", async () => {
+    const pod = await cluster.client.get(core("pods"), { namespace: "headgate-system", name: "headgate-1" });
+    const user = { token: await tokenOf(pod as KubeObject) };
+    const kubeconfig = await cluster.writeKubeconfig("account.kubeconfig", { user });
+    const args = argumentsOf(templateOf(CONTROL_PLANE).spec.containers[0]).map((arg) =>
+      arg
+        .replace(/=0\.0\.0\.0:\d+$/, "=127.0.0.1:0")
+        .replace("/var/cache/headgate", join(cluster.directory, "modules")),
+    );
+    expect(args[0]).toBe("serve");
+    replica = await startServe(scope, [...args.slice(1), "--kubeconfig", kubeconfig, "--admin=127.0.0.1:0"]);
+    expect(await (await fetch(`http://${replica.admin}/violations`)).json()).toEqual({ violations: [] });
+    for (const plural of ["validatingwebhookconfigurations", "mutatingwebhookconfigurations"]) {
+      await eventually(`${plural} have an authority`, async () => {
+        const found = await cluster.client.get(webhooks(plural), { name: "headgate" });
+        const each = found?.webhooks as readonly { readonly clientConfig: { readonly caBundle?: string } }[];
+        return each.every(({ clientConfig }) => clientConfig.caBundle !== undefined);
+      });
+    }
+    for (const namespace of ["headgate-system", "headgate-gateways"]) {
+      await eventually(`${namespace} has the authority of ADS`, async () => {
+        const found = await cluster.client.get(core("configmaps"), { namespace, name: "headgate-ads-ca" });
+        return found?.data !== undefined;
+      });
+    }
+  });
+
+  test("asks control planes and gateways at paths that they answer", async () => {
+    const asked = templatesOf(manifests).flatMap(([, { spec }]) => {
+      const [{ startupProbe, readinessProbe, livenessProbe }] = spec.containers;
+      return [startupProbe, readinessProbe, livenessProbe].map(({ httpGet }) => httpGet);
+    });
+    expect(new Set(asked.map(({ port }) => port))).toEqual(new Set(["http-status"]));
+    for (const { path } of asked) expect((await fetch(`http://${replica.status}${path}`)).status, path).toBe(200);
+  });
+
+  test.skipIf(ownAddress === undefined).each(["ingressgateway", "egressgateway"])(
+    "starts an %s that proves who it is, and gets ready",
+    async (name) => {
+      const key = `Deployment headgate-gateways/headgate-${name}`;
+      const at = { namespace: "headgate-gateways", name: `headgate-${name}-1` };
+      const pod = (await cluster.client.get(core("pods"), at)) as KubeObject;
+      const ip = ownAddress as string;
+      await cluster.client.merge(
+        core("pods"),
+        at,
+        { status: { podIP: ip, podIPs: [{ ip }] } },
+        { subresource: "status" },
+      );
+      const folder = await scope.directory();
+      const { namespace } = at;
+      const authority = await cluster.client.get(core("configmaps"), { namespace, name: "headgate-ads-ca" });
+      await writeFile(join(folder, "ca.pem"), (authority as unknown as ConfigMap).data["ca.pem"]);
+      await writeFile(join(folder, "token"), await tokenOf(pod, "headgate"));
+      const [container] = templateOf(key).spec.containers;
+      const account = templateOf(key).spec.serviceAccountName;
+      const known = { POD_NAME: at.name, POD_NAMESPACE: namespace, POD_IP: ip, SERVICE_ACCOUNT: account };
+      const status = `127.0.0.1:${await freePort()}`;
+      const args = argumentsOf(container, known).map((arg) =>
+        arg
+          .replace("--ads=headgate.headgate-system.svc:15012", `--ads=${replica.ads}`)
+          .replace("/var/run/headgate", folder)
+          .replace(/^--status=.*/, `--status=${status}`),
+      );
+      const here = ["--ads-server-name=headgate.headgate-system.svc", "--admin=127.0.0.1:0", "--concurrency=1"];
+      const run = runHeadgate(scope, ["proxy", ...args, ...here, `--envoy=${await testEnvoyBinary()}`]);
+      const ask = (path: string) => fetch(`http://${status}${path}`).catch(() => undefined);
+      await eventually(
+        "the gateway is ready",
+        async () => (await ask(container.readinessProbe.httpGet.path))?.status === 200,
+        30_000,
+      ).catch((error: Error) => {
+        throw new Error(`${error.message}\n${run.stderr()}`);
+      });
+      expect((await ask(container.livenessProbe.httpGet.path))?.status).toBe(200);
+      const { proxies } = (await (await fetch(`http://${replica.admin}/proxies`)).json()) as {
+        proxies: readonly { readonly name: string; readonly labels: object }[];
+      };
+      expect(proxies.find((proxy) => proxy.name === at.name)?.labels).toMatchObject({ istio: name });
+      run.child.kill("SIGTERM");
+      expect((await run.exited).code).toBe(0);
+    },
+  );
+});
