@@ -4,16 +4,25 @@ import { murmur3 } from "../policy/murmur3";
 import * as tags from "../policy/tags";
 import { nextValue, VALUE_EXACT_KEY, VALUE_LENGTH, VALUE_POINTER, VALUE_PREFIX_KEY, valueOf } from "../policy/work";
 
-/** Finds the keys that the values of a filled slot hold and notes them. */
+/**
+ * Finds the keys that the values of a filled slot hold and notes them. A key that several values hold is noted with the
+ * first: whoever repeats a header must not multiply the tuples that are looked up.
+ */
 export function resolveKeys(image: usize, slot: u32): void {
   const description = record(image, tags.SECTION_SLOTS, slot, tags.SLOT_STRIDE);
   const root = load<i32>(description, tags.SLOT_ROOT);
   for (let value = valueOf(image, slot); value !== 0; value = nextValue(value)) {
     const text = load<usize>(value, VALUE_POINTER);
     const length = load<usize>(value, VALUE_LENGTH);
-    store<i32>(value, findExact(image, description, text, length), VALUE_EXACT_KEY);
-    store<i32>(value, findPrefix(image, root, text, length), VALUE_PREFIX_KEY);
+    noteKey(image, slot, value, findExact(image, description, text, length), VALUE_EXACT_KEY);
+    noteKey(image, slot, value, findPrefix(image, root, text, length), VALUE_PREFIX_KEY);
   }
+}
+
+function noteKey(image: usize, slot: u32, value: usize, key: i32, field: usize): void {
+  let earlier = valueOf(image, slot);
+  while (earlier !== value && load<i32>(earlier + field) !== key) earlier = nextValue(earlier);
+  store<i32>(value + field, earlier === value ? key : tags.NONE);
 }
 
 /** Whether a value's longest prefix is key or begins with key. */
