@@ -19,6 +19,9 @@ export class GrpcCall {
   #chunks: Buffer[] = [];
   #buffered = 0;
   #wanted = PREFIX_BYTES;
+  readonly #unsent: (() => Uint8Array)[] = [];
+  #isReady = false;
+  #isWriting = false;
   #isEnded = false;
   #status: string | undefined;
 
@@ -27,6 +30,10 @@ export class GrpcCall {
     this.#handlers = handlers;
     this.#session = connect(`http://${address}`, { settings: { initialWindowSize: WINDOW_BYTES } });
     this.#session.on("connect", () => this.#session.setLocalWindowSize(WINDOW_BYTES));
+    this.#session.on("remoteSettings", () => {
+      this.#isReady = true;
+      this.#write();
+    });
     this.#session.on("error", () => this.#end());
     this.#session.on("close", () => this.#end());
     this.#stream = this.#session.request({
@@ -47,18 +54,30 @@ export class GrpcCall {
     this.#stream.on("close", () => this.#end());
   }
 
-  send(message: Uint8Array): void {
-    if (this.#isEnded) return;
-    const prefix = Buffer.alloc(PREFIX_BYTES);
-    prefix.writeUInt32BE(message.length, 1);
-    this.#stream.write(prefix);
-    this.#stream.write(message);
+  /** Messages are made one by one, when they can be written: thousands of calls may wait for one server. */
+  send(make: () => Uint8Array): void {
+    this.#unsent.push(make);
+    this.#write();
   }
 
   /** Drops the connection without a word, as a process that is killed does. */
   destroy(): void {
     this.#session.destroy();
     this.#end();
+  }
+
+  #write(): void {
+    if (!this.#isReady || this.#isWriting || this.#isEnded) return;
+    const message = this.#unsent.shift()?.();
+    if (message === undefined) return;
+    const prefix = Buffer.alloc(PREFIX_BYTES);
+    prefix.writeUInt32BE(message.length, 1);
+    this.#isWriting = true;
+    this.#stream.write(prefix);
+    this.#stream.write(message, () => {
+      this.#isWriting = false;
+      this.#write();
+    });
   }
 
   #read(chunk: Buffer): void {

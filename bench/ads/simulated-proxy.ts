@@ -8,7 +8,7 @@ import { RouteConfigurationSchema } from "../../controlplane/gen/envoy/config/ro
 import { HttpConnectionManagerSchema } from "../../controlplane/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
 import { CLUSTER, ENDPOINTS, EXTENSION_CONFIG, LISTENER, ROUTES, VIRTUAL_HOST } from "../../controlplane/xds/order.js";
 import { GrpcCall } from "./grpc-call.js";
-import { encodeRequest, type ScannedResource, type ScannedResponse, scanResponse } from "./wire.js";
+import { type DeltaRequest, encodeRequest, type ScannedResource, type ScannedResponse, scanResponse } from "./wire.js";
 
 const PATH = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 /** The clusters of services; in the measured meshes all of them get their endpoints by EDS. */
@@ -105,7 +105,7 @@ export class SimulatedProxy {
     const rejection = this.rejections.get(typeUrl);
     if (rejection !== undefined) {
       this.rejections.delete(typeUrl);
-      this.#call?.send(encodeRequest({ typeUrl, nonce, error: rejection }));
+      this.#send({ typeUrl, nonce, error: rejection });
     } else {
       const { held } = this.#known(typeUrl);
       for (const { name, version } of resources) held.set(name, version);
@@ -143,9 +143,9 @@ export class SimulatedProxy {
   /** Envoy acknowledges clusters when they are warm, and asks for listeners after that. */
   #acknowledge(typeUrl: string, nonce: string): void {
     if (typeUrl === CLUSTER) this.#unanswered.push(nonce);
-    else this.#call?.send(encodeRequest({ typeUrl, nonce }));
+    else this.#send({ typeUrl, nonce });
     if (this.#warming.size > 0) return;
-    for (const waiting of this.#unanswered) this.#call?.send(encodeRequest({ typeUrl: CLUSTER, nonce: waiting }));
+    for (const waiting of this.#unanswered) this.#send({ typeUrl: CLUSTER, nonce: waiting });
     this.#unanswered = [];
     if (!this.#asked.has(LISTENER)) this.#subscribe(LISTENER, []);
   }
@@ -161,7 +161,18 @@ export class SimulatedProxy {
     const node = this.#asked.size === 0 ? { node: this.#node } : {};
     this.#asked.add(typeUrl);
     const versions = isFirst ? { versions: held } : {};
-    this.#call?.send(encodeRequest({ typeUrl, subscribe: fresh, ...node, ...versions }));
+    this.#send({ typeUrl, subscribe: fresh, ...node, ...versions });
+  }
+
+  /** Envoy names what it subscribes to in their order, and what it holds in none. */
+  #send({ subscribe = [], versions, ...rest }: DeltaRequest): void {
+    this.#call?.send(() =>
+      encodeRequest({
+        ...rest,
+        subscribe: [...subscribe].sort(),
+        ...(versions ? { versions: shuffled([...versions]) } : {}),
+      }),
+    );
   }
 
   #known(typeUrl: string): Known {
@@ -172,6 +183,14 @@ export class SimulatedProxy {
     }
     return known;
   }
+}
+
+function shuffled<T>(values: T[]): T[] {
+  for (let last = values.length - 1; last > 0; last--) {
+    const other = Math.floor(Math.random() * (last + 1));
+    [values[last], values[other]] = [values[other] as T, values[last] as T];
+  }
+  return values;
 }
 
 /** The names that a listener's HTTP filter chains refer to. */

@@ -22,7 +22,7 @@ export interface DeltaRequest {
   /** An encoded envoy.config.core.v3.Node. */
   readonly node?: Uint8Array;
   readonly subscribe?: readonly string[];
-  readonly versions?: ReadonlyMap<string, string>;
+  readonly versions?: Iterable<readonly [name: string, version: string]>;
   readonly nonce?: string;
   /** Rejects the response, with these words. */
   readonly error?: string;
@@ -56,11 +56,20 @@ function scanResource(bytes: Buffer, from: number, to: number): ScannedResource 
   const cursor = new Cursor(bytes, from, to);
   let [name, version, start, end] = ["", "", 0, 0];
   while (cursor.next()) {
-    if (cursor.field === RESOURCE.name) name = cursor.text();
-    else if (cursor.field === RESOURCE.version) version = cursor.text();
+    if (cursor.field === RESOURCE.name) name = shared(cursor.text());
+    else if (cursor.field === RESOURCE.version) version = shared(cursor.text());
     else if (cursor.field === RESOURCE.resource) [start, end] = [cursor.start, cursor.end];
   }
   return { name, version, start, end };
+}
+
+/** Thousands of proxies hold the same names and versions, which are kept once; those of old versions are few. */
+const texts = new Map<string, string>();
+
+function shared(text: string): string {
+  const known = texts.get(text);
+  if (known === undefined) texts.set(text, text);
+  return known ?? text;
 }
 
 /** Steps over the length-delimited fields of a message. */
@@ -105,7 +114,7 @@ class Cursor {
 
 /** A DeltaDiscoveryRequest. */
 export function encodeRequest(request: DeltaRequest): Buffer {
-  const { typeUrl, node, subscribe = [], versions = new Map<string, string>(), nonce, error } = request;
+  const { typeUrl, node, subscribe = [], versions = [], nonce, error } = request;
   const out = new Output();
   if (node) out.bytes(REQUEST.node, node);
   out.text(REQUEST.typeUrl, typeUrl);

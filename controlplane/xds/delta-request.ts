@@ -1,9 +1,10 @@
 // DeltaDiscoveryRequest from the wire. A client that comes back names thousands of resources with their versions, which
-// reflection takes three times as long for.
+// reflection takes long for.
 import { fromBinary } from "@bufbuild/protobuf";
-import { BinaryReader } from "@bufbuild/protobuf/wire";
+import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { type Node, NodeSchema } from "../gen/envoy/config/core/v3/base_pb.js";
 import { type Status, StatusSchema } from "../gen/google/rpc/status_pb.js";
+import { Claims } from "./claims.js";
 
 /** What is read of envoy.service.discovery.v3.DeltaDiscoveryRequest. */
 export interface DeltaRequest {
@@ -11,31 +12,30 @@ export interface DeltaRequest {
   readonly typeUrl: string;
   readonly resourceNamesSubscribe: readonly string[];
   readonly resourceNamesUnsubscribe: readonly string[];
-  readonly initialResourceVersions: ReadonlyMap<string, string>;
+  readonly initialResourceVersions: Claims;
   readonly responseNonce: string;
   readonly errorDetail?: Status;
 }
 
 /** The message's field numbers. */
 const FIELD = { node: 1, typeUrl: 2, subscribe: 3, unsubscribe: 4, versions: 5, nonce: 6, error: 7 } as const;
-const ENTRY = { key: 1, value: 2 } as const;
-const LENGTH_DELIMITED = 2;
 
-/** Throws on bytes that are no such request. */
+/** Throws on bytes that are no such request. The bytes must not change as long as the request is used. */
 export function decodeDeltaRequest(bytes: Uint8Array): DeltaRequest {
   const reader = new BinaryReader(bytes);
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const subscribe: string[] = [];
   const unsubscribe: string[] = [];
-  const versions = new Map<string, string>();
+  const claims = new Claims(bytes);
   let [typeUrl, responseNonce] = ["", ""];
   let node: Node | undefined;
   let errorDetail: Status | undefined;
   while (reader.pos < reader.len) {
     const [field, wireType] = reader.tag();
-    if (wireType !== LENGTH_DELIMITED) reader.skip(wireType, field);
-    else if (field === FIELD.subscribe) subscribe.push(reader.string());
-    else if (field === FIELD.versions) readEntry(reader, versions);
-    else if (field === FIELD.unsubscribe) unsubscribe.push(reader.string());
+    if (wireType !== WireType.LengthDelimited) reader.skip(wireType, field);
+    else if (field === FIELD.subscribe) subscribe.push(string(reader, text));
+    else if (field === FIELD.versions) claims.read(reader);
+    else if (field === FIELD.unsubscribe) unsubscribe.push(string(reader, text));
     else if (field === FIELD.typeUrl) typeUrl = reader.string();
     else if (field === FIELD.nonce) responseNonce = reader.string();
     else if (field === FIELD.node) node = fromBinary(NodeSchema, reader.bytes());
@@ -46,25 +46,18 @@ export function decodeDeltaRequest(bytes: Uint8Array): DeltaRequest {
     typeUrl,
     resourceNamesSubscribe: subscribe,
     resourceNamesUnsubscribe: unsubscribe,
-    initialResourceVersions: versions,
+    initialResourceVersions: claims,
     responseNonce,
     ...(node === undefined ? {} : { node }),
     ...(errorDetail === undefined ? {} : { errorDetail }),
   };
 }
 
-/** One entry of the map, read where it lies. */
-function readEntry(reader: BinaryReader, versions: Map<string, string>): void {
-  const end = reader.uint32() + reader.pos;
-  if (end > reader.len) throw new RangeError("a map entry ends behind the message");
-  let [key, value] = ["", ""];
-  while (reader.pos < end) {
-    const [field, wireType] = reader.tag();
-    if (wireType !== LENGTH_DELIMITED) reader.skip(wireType, field);
-    else if (field === ENTRY.key) key = reader.string();
-    else if (field === ENTRY.value) value = reader.string();
-    else reader.skip(wireType, field);
-  }
-  if (reader.pos !== end) throw new RangeError("a map entry's field ends behind the entry");
-  versions.set(key, value);
+/** As reader.string(), which takes twice as long. */
+function string(reader: BinaryReader, text: Buffer): string {
+  const length = reader.uint32();
+  const start = reader.pos;
+  reader.pos += length;
+  if (reader.pos > reader.len) throw new RangeError("a name ends behind the message");
+  return text.toString("utf8", start, reader.pos);
 }

@@ -1,4 +1,5 @@
 // The incremental variant: requests add to and take from a subscription, responses carry what differs.
+import type { Claims } from "./claims.js";
 import { type DeltaRequest, decodeDeltaRequest } from "./delta-request.js";
 import { type ResourceMap, versionOf } from "./difference.js";
 import { encodeDelta } from "./encode.js";
@@ -11,10 +12,10 @@ export const delta: Protocol<DeltaRequest> = {
   name: "delta",
   decode: decodeDeltaRequest,
   isStale: () => false,
-  names: (request) => [
+  names: (request, units) => [
     ...request.resourceNamesSubscribe,
     ...request.resourceNamesUnsubscribe,
-    ...request.initialResourceVersions.keys(),
+    ...request.initialResourceVersions.suspectNames(units),
   ],
   wanted: (request) => request.resourceNamesSubscribe,
 
@@ -22,28 +23,20 @@ export const delta: Protocol<DeltaRequest> = {
     const { resourceNamesSubscribe: added, resourceNamesUnsubscribe: removed } = request;
     const legacyWildcard = first && added.length === 0 && removed.length === 0;
     const wasWildcard = subscription.wildcard;
-    subscription.names.follow(resources);
-    if (legacyWildcard || added.includes("*")) subscription.wildcard = true;
-    for (const name of added) {
-      if (name === "*") continue;
-      // The string of the snapshot, which all streams share, in place of one that only this one has.
-      subscription.names.add(resources.get(name)?.name ?? name);
-    }
-    const versions = request.initialResourceVersions;
-    if (first && claimsAll(subscription, versions, resources, awaited)) {
-      subscription.held.isExactly(resources);
-      for (const name of added) if (name !== "*" && !resources.has(name)) subscription.asked.add(name);
-      if (subscription.wildcard) subscription.answerDue = true;
-      unsubscribe(subscription, removed);
-      return;
-    }
-    for (const name of added) if (name !== "*") subscription.asked.add(resources.get(name)?.name ?? name);
-    if (first) claim(subscription, versions, resources, awaited);
-    if (subscription.wildcard && !wasWildcard) subscription.answerDue = true;
-    else if (added.includes("*")) for (const name of resources.keys()) subscription.asked.add(name);
     const { held, asked, names } = subscription;
+    names.follow(resources);
+    if (legacyWildcard || added.includes("*")) subscription.wildcard = true;
+    // The strings of the snapshot, which all streams share, in place of those that only this one has.
+    const wanted = added.filter((name) => name !== "*").map((name) => resources.get(name)?.name ?? name);
+    for (const name of wanted) names.add(name);
+    const claimed = first && claim(subscription, request.initialResourceVersions, resources);
+    for (const name of wanted) if (!claimed || !held.has(name)) asked.add(name);
+    if (claimed) for (const name of awaited) if (held.has(name)) asked.add(name);
+    if (subscription.wildcard && !wasWildcard) subscription.answerDue = true;
+    else if (added.includes("*")) for (const name of resources.keys()) asked.add(name);
     const isEmpty = held.size === 0 && asked.size === 0 && names.size === 0;
     if (subscription.wildcard && first && isEmpty) subscription.startLoad(resources);
+    else if (claimed) subscription.alignNames(claimed.doubtful, resources, generation);
     else if (first || subscription.wildcard !== wasWildcard) subscription.align(resources, generation);
     unsubscribe(subscription, removed);
   },
@@ -82,35 +75,30 @@ export const delta: Protocol<DeltaRequest> = {
   encode: encodeDelta,
 };
 
-/** Whether a client that comes back says that it holds all there is as it is, and nothing else. */
-function claimsAll(
-  subscription: Subscription,
-  versions: ReadonlyMap<string, string>,
-  resources: ResourceMap,
-  awaited: ReadonlySet<string>,
-): boolean {
-  if (versions.size !== resources.size) return false;
-  for (const [name, version] of versions) {
-    if (resources.get(name)?.version !== version || !subscription.covers(name) || awaited.has(name)) return false;
-  }
-  return versions.size > 0;
-}
-
-/** What the client says it holds from an earlier stream. It need not be asked for again, unless it is awaited. */
+/**
+ * Takes what a client says that it holds from an earlier stream to be held, as far as it is covered. Gives the names that
+ * need a closer look: all others are held as the resources are, or neither held nor covered. Undefined without claims.
+ */
 function claim(
   subscription: Subscription,
-  versions: ReadonlyMap<string, string>,
+  claims: Claims,
   resources: ResourceMap,
-  awaited: ReadonlySet<string>,
-): void {
-  for (const [name, version] of versions) {
+): { readonly doubtful: readonly string[] } | undefined {
+  if (claims.size === 0) return undefined;
+  const { held } = subscription;
+  const { differing, absent } = claims.against(resources);
+  const holdsMost = absent.length * 2 <= resources.size;
+  if (holdsMost) {
+    held.isExactly(resources);
+    for (const name of absent) held.delete(name);
+    if (!subscription.wildcard) for (const name of resources.keys()) if (!subscription.covers(name)) held.delete(name);
+  }
+  for (const [name, version] of holdsMost ? differing : claims) {
     if (!subscription.covers(name)) continue;
     const current = resources.get(name);
-    const held = current?.version === version ? current : { name: current?.name ?? name, version };
-    subscription.held.set(held.name, held);
-    if (awaited.has(name)) subscription.asked.add(name);
-    else subscription.asked.delete(name);
+    held.set(current?.name ?? name, current?.version === version ? current : { name: current?.name ?? name, version });
   }
+  return { doubtful: [...absent, ...differing.map(([name]) => name)].filter((name) => subscription.covers(name)) };
 }
 
 /** Under a wildcard the client cannot know whether it may keep the resource, so it is told. */

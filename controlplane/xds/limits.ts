@@ -25,7 +25,7 @@ export function refuse<Request extends AnyRequest>(
   { maxTypes, maxNames, maxNameLength }: RequestLimits,
 ): Refusal | undefined {
   const { typeUrl } = request;
-  const names = protocol.names(request);
+  const names = protocol.names(request, maxNameLength);
   const isTooLong = (text: string) => text.length > maxNameLength;
   if (typeUrl === "") return { code: "INVALID_ARGUMENT", message: "a request needs a type URL" };
   if (names.includes("")) return { code: "INVALID_ARGUMENT", message: "a resource name is empty" };

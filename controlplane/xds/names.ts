@@ -1,5 +1,5 @@
-// Names that a stream keeps by the tens of thousands, at little cost: most are a run in the order of a snapshot, which
-// all streams share.
+// Names that a stream keeps by the tens of thousands, at little cost: most are those of a snapshot, which all streams
+// share, and take a bit each.
 import type { ResourceMap } from "./difference.js";
 
 /** A snapshot's names of one type, numbered in its own order. Shared; never changed. */
@@ -10,6 +10,7 @@ interface Order {
 
 /** Fewer are not worth the numbers. */
 const LEAST = 256;
+const BITS = 32;
 const NOTHING: Order = { names: [], index: new Map() };
 const orders = new WeakMap<ResourceMap, Order>();
 
@@ -23,57 +24,55 @@ function orderOf(resources: ResourceMap): Order {
   return order;
 }
 
-/** A set of names: a run of the order, and others. Iterates as a Set does: what is deleted meanwhile does not come. */
+/** A set of names. Iterates as a Set does, though in an order of its own: what is deleted meanwhile does not come. */
 export class Names implements Iterable<string> {
   #order = NOTHING;
-  #from = 0;
-  #to = 0;
+  /** One for each name of the order. */
+  #bits = new Uint32Array(0);
+  #inOrder = 0;
   readonly #others = new Set<string>();
 
   get size(): number {
-    return this.#to - this.#from + this.#others.size;
+    return this.#inOrder + this.#others.size;
   }
 
-  /** From now on, while the set is empty, runs are in the order of these resources. */
+  /** From now on, while the set is empty, names that these resources have take a bit. */
   follow(resources: ResourceMap): void {
     if (this.size > 0) return;
     this.#order = orderOf(resources);
-    this.#from = 0;
-    this.#to = 0;
+    this.#bits = new Uint32Array(Math.ceil(this.#order.names.length / BITS));
   }
 
   has(name: string): boolean {
-    return this.#isInRun(this.#order.index.get(name)) || this.#others.has(name);
+    const index = this.#order.index.get(name);
+    return index === undefined ? this.#others.has(name) : this.#isSet(index);
   }
 
   add(name: string): this {
     const index = this.#order.index.get(name);
-    if (this.#isInRun(index)) return this;
-    if (index !== undefined && this.#from === this.#to && !this.#others.has(name)) {
-      this.#from = index;
-      this.#to = index + 1;
-    } else if (index === this.#to && !this.#others.has(name)) this.#to++;
-    else this.#others.add(name);
+    if (index === undefined) this.#others.add(name);
+    else if (!this.#isSet(index)) this.#flip(index, 1);
     return this;
   }
 
   delete(name: string): boolean {
     const index = this.#order.index.get(name);
-    if (!this.#isInRun(index)) return this.#others.delete(name);
-    if (index === this.#from) this.#from++;
-    else if (index === this.#to - 1) this.#to--;
-    else this.#split(index as number);
+    if (index === undefined) return this.#others.delete(name);
+    if (!this.#isSet(index)) return false;
+    this.#flip(index, -1);
     return true;
   }
 
   clear(): void {
-    this.#from = this.#to;
+    this.#bits.fill(0);
+    this.#inOrder = 0;
     this.#others.clear();
   }
 
   *[Symbol.iterator](): Iterator<string> {
-    for (let index = this.#from; index < this.#to; index++) {
-      if (index >= this.#from) yield this.#order.names[index] as string;
+    const { names } = this.#order;
+    for (let index = 0; index < names.length && this.#inOrder > 0; index++) {
+      if (this.#isSet(index)) yield names[index] as string;
     }
     yield* this.#others;
   }
@@ -82,13 +81,19 @@ export class Names implements Iterable<string> {
     return this;
   }
 
-  #isInRun(index: number | undefined): boolean {
-    return index !== undefined && index >= this.#from && index < this.#to;
+  /** The set at this moment; one list for all who have the same whole snapshot. */
+  list(): readonly string[] {
+    const { names } = this.#order;
+    return this.#others.size === 0 && this.#inOrder === names.length ? names : [...this];
   }
 
-  /** Takes one out of the middle: the part behind it goes to the others. */
-  #split(index: number): void {
-    for (const name of this.#order.names.slice(index + 1, this.#to)) this.#others.add(name);
-    this.#to = index;
+  #isSet(index: number): boolean {
+    return (((this.#bits[Math.floor(index / BITS)] as number) >>> (index % BITS)) & 1) === 1;
+  }
+
+  #flip(index: number, more: 1 | -1): void {
+    const word = Math.floor(index / BITS);
+    this.#bits[word] = (this.#bits[word] as number) ^ (1 << (index % BITS));
+    this.#inOrder += more;
   }
 }

@@ -42,8 +42,8 @@ export interface Protocol<Request extends AnyRequest> {
   isStale(subscription: Subscription, request: Request): boolean;
   /** Applies what the request says of names. */
   subscribe(subscription: Subscription, request: Request, context: SubscribeContext): void;
-  /** All names that the request brings. */
-  names(request: Request): readonly string[];
+  /** The names that the request brings; those that can be neither empty nor longer than so many UTF-16 units may be missing. */
+  names(request: Request, units: number): readonly string[];
   /** Those that the client will be subscribed to. */
   wanted(request: Request): readonly string[];
   /**

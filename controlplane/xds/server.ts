@@ -33,6 +33,7 @@ import { sotw } from "./sotw.js";
 import type { Standing } from "./standing.js";
 import { Departed, type ProxyStatus, type Retention } from "./status.js";
 import { type AdsCall, type AdsStream, GrpcAdsStream, type StreamHost } from "./stream.js";
+import { Streams } from "./streams.js";
 import { Turns } from "./turns.js";
 
 /** Bounds on what clients may ask of the server. Milliseconds, bytes, counts. */
@@ -43,6 +44,8 @@ export interface AdsLimits {
   /** On the server. */
   readonly maxStreams: number;
   readonly connectsPerSecond: number;
+  /** Of requests that wait, of all streams together: while there are more, no new stream is let in. */
+  readonly maxWaitingBytes: number;
   /** A stream whose first request does not come within it ends, so that it takes nobody's place. */
   readonly firstRequestMillis: number;
   readonly keepaliveMillis: number;
@@ -106,6 +109,7 @@ const DEFAULT_LIMITS: AdsLimits = {
   maxStreamsPerConnection: 100,
   maxStreams: 10_000,
   connectsPerSecond: 200,
+  maxWaitingBytes: 32 * 1024 * 1024,
   firstRequestMillis: 10_000,
   keepaliveMillis: 30_000,
   keepaliveTimeoutMillis: 10_000,
@@ -114,8 +118,6 @@ const DEFAULT_LIMITS: AdsLimits = {
 const DEFAULT_RETENTION: Retention = { entries: 1_000, millis: 600_000 };
 const BYTES_PER_ROUND = 1024 * 1024;
 const TURNS_PER_ROUND = 64;
-/** No stream is taken on while so many requests wait: each may be large, as those of clients that come back are. */
-const MOST_WAITING = 32;
 const CLOSE_GRACE_MILLIS = 1_000;
 
 /** A server that does not listen yet. See AdsOptions and SessionOptions for what can be set, DEFAULT_* for what is. */
@@ -135,7 +137,7 @@ class GrpcAdsServer implements AdsServer, StreamHost {
   readonly #limits: AdsLimits;
   readonly #rate: ConnectRate;
   readonly #departed: Departed;
-  readonly #streams = new Set<AdsStream>();
+  readonly #streams = new Streams();
   readonly #server: Server;
   readonly #credentials: ReplaceableCredentials | undefined;
   #isClosing = false;
@@ -192,14 +194,14 @@ class GrpcAdsServer implements AdsServer, StreamHost {
   }
 
   status(key?: string): ProxyStatus[] {
-    const isMeant = (proxy: { readonly key: string | undefined }) => key === undefined || proxy.key === key;
-    const connected = [...this.#streams].filter(isMeant).map((stream) => stream.status());
-    const departed = this.#departed.list(this.clock.now()).filter(isMeant);
-    return [...connected.filter((proxy) => proxy !== undefined), ...departed];
+    const streams = key === undefined ? [...this.#streams] : this.#streams.of(key);
+    const connected = streams.map((stream) => stream.status()).filter((proxy) => proxy !== undefined);
+    const departed = this.#departed.list(this.clock.now());
+    return [...connected, ...departed.filter((proxy) => key === undefined || proxy.key === key)];
   }
 
   standing(key: string, typeUrl: TypeUrl, name: string, version: string): Standing | undefined {
-    return [...this.#streams].find((stream) => stream.key === key)?.standing(typeUrl, name, version);
+    return this.#streams.of(key)[0]?.standing(typeUrl, name, version);
   }
 
   replaceTls(tls: AdsTls): void {
@@ -208,14 +210,16 @@ class GrpcAdsServer implements AdsServer, StreamHost {
   }
 
   opened(stream: AdsStream): void {
+    this.#streams.letIn(stream);
     if (stream.key !== undefined) this.#departed.remove(stream.key);
   }
 
   closed(stream: AdsStream): void {
     this.#streams.delete(stream);
     const { key } = stream;
+    if (key === undefined || this.#isConnected(key)) return;
     const last = stream.status();
-    if (key === undefined || last === undefined || this.#isConnected(key)) return;
+    if (last === undefined) return;
     this.#departed.add({ ...last, disconnectedAt: this.clock.now() });
     this.#tellDisconnect(key);
   }
@@ -232,7 +236,7 @@ class GrpcAdsServer implements AdsServer, StreamHost {
   }
 
   #isConnected(key: string): boolean {
-    return [...this.#streams].some((stream) => stream.key === key);
+    return this.#streams.of(key).length > 0;
   }
 
   #serve<Request extends AnyRequest>(call: AdsCall, protocol: Protocol<Request>): void {
@@ -241,7 +245,7 @@ class GrpcAdsServer implements AdsServer, StreamHost {
       refuse(status.UNAVAILABLE, "the control plane is not ready");
     } else if (this.#streams.size >= this.#limits.maxStreams) {
       refuse(status.RESOURCE_EXHAUSTED, "too many streams");
-    } else if (this.turns.waiting >= MOST_WAITING) {
+    } else if (this.turns.waitingBytes > this.#limits.maxWaitingBytes) {
       refuse(status.RESOURCE_EXHAUSTED, "too many requests at once");
     } else if (!this.#rate.admit()) {
       refuse(status.RESOURCE_EXHAUSTED, "too many new streams at once");

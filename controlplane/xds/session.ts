@@ -133,7 +133,7 @@ export class Session<Request extends AnyRequest> {
     return {
       typeUrl,
       wildcard,
-      names: [...names],
+      names: names.list(),
       resources: held.size,
       targetVersion: versionOf(target),
       sentVersion: answers.sentVersion,

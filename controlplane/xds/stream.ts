@@ -161,14 +161,15 @@ export class GrpcAdsStream<Request extends AnyRequest> implements AdsStream {
   /** The next request is read when this one was taken in. */
   #lineUp(session: Session<Request>, bytes: Buffer): void {
     this.call.pause();
-    this.host.turns.request(() => {
+    const take = () => {
       if (this.#isClosed) return;
       this.#guard(() => {
         const request = this.#decode(bytes);
         if (request !== undefined) this.#receive(session, request);
       });
       this.call.resume();
-    });
+    };
+    this.host.turns.request({ bytes: bytes.length, take });
   }
 
   #decode(bytes: Buffer): Request | undefined {

@@ -69,11 +69,19 @@ export class Subscription {
     if (!this.wildcard && this.names.size === 0) this.answerDue = false;
   }
 
-  /** Compares all that is covered with what is held: for a new subscription or a first snapshot. */
+  /** Compares what is covered with what is held: for a new subscription or a first snapshot. */
   align(resources: ResourceMap, generation: number): void {
     this.endLoad();
-    for (const name of this.wildcard ? resources.keys() : this.names) this.#compare(name, resources);
+    this.alignNames(this.wildcard ? resources.keys() : this.names, resources, generation);
     for (const name of this.held.keys()) this.#noteRemoval(name, resources, generation);
+  }
+
+  /** The same for some names that are covered, where all others are held as they are. */
+  alignNames(names: Iterable<string>, resources: ResourceMap, generation: number): void {
+    for (const name of names) {
+      this.#compare(name, resources);
+      this.#noteRemoval(name, resources, generation);
+    }
   }
 
   /** Takes over the next snapshot; costs what differs between the two. */

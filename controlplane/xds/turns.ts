@@ -5,6 +5,13 @@ export interface TurnTaker {
   takeTurn(): number;
 }
 
+/** A request that was read. */
+export interface WaitingRequest {
+  readonly bytes: number;
+  /** Takes it in; must not throw. */
+  readonly take: () => void;
+}
+
 /** A round goes on for at most so long, so that many turns together hold nobody up. */
 const ROUND_MILLIS = 10;
 
@@ -14,7 +21,8 @@ const ROUND_MILLIS = 10;
  */
 export class Turns {
   readonly #line = new Set<TurnTaker>();
-  readonly #requests = new Set<() => void>();
+  readonly #requests = new Set<WaitingRequest>();
+  #waitingBytes = 0;
   #isScheduled = false;
 
   /** A round ends when it has written this much, or has served so many. */
@@ -29,15 +37,15 @@ export class Turns {
     this.#schedule();
   }
 
-  /** Lines a request up; `take` must not throw. */
-  request(take: () => void): void {
-    this.#requests.add(take);
+  request(request: WaitingRequest): void {
+    this.#requests.add(request);
+    this.#waitingBytes += request.bytes;
     this.#schedule();
   }
 
-  /** Requests that are not taken in yet. */
-  get waiting(): number {
-    return this.#requests.size;
+  /** Of requests that are not taken in yet. */
+  get waitingBytes(): number {
+    return this.#waitingBytes;
   }
 
   leave(taker: TurnTaker): void {
@@ -52,9 +60,10 @@ export class Turns {
 
   #round(): void {
     const end = performance.now() + ROUND_MILLIS;
-    for (const take of this.#requests) {
-      this.#requests.delete(take);
-      take();
+    for (const request of this.#requests) {
+      this.#requests.delete(request);
+      this.#waitingBytes -= request.bytes;
+      request.take();
       if (performance.now() >= end) break;
     }
     let bytes = 0;

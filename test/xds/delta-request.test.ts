@@ -28,6 +28,11 @@ function reflected(bytes: Uint8Array) {
   return { ...rest, initialResourceVersions: new Map(Object.entries(initialResourceVersions)) };
 }
 
+function decoded(bytes: Uint8Array) {
+  const { initialResourceVersions, ...rest } = decodeDeltaRequest(bytes);
+  return { ...rest, initialResourceVersions: new Map(initialResourceVersions) };
+}
+
 /** What it gives, or that it throws. */
 function outcome<T>(decode: () => T): T | "refused" {
   try {
@@ -44,7 +49,7 @@ test("every request is read as protobuf says", () => {
         DeltaDiscoveryRequestSchema,
         create(DeltaDiscoveryRequestSchema, init as Parameters<typeof create<typeof DeltaDiscoveryRequestSchema>>[1]),
       );
-      expect(decodeDeltaRequest(bytes)).toEqual(reflected(bytes));
+      expect(decoded(bytes)).toEqual(reflected(bytes));
     }),
     { numRuns: 300, seed: 1 },
   );
@@ -62,7 +67,7 @@ test("bytes that were cut or changed are refused, or read as protobuf says", () 
       if (bytes.length > 0) bytes[at % bytes.length] = byte;
       const damaged = cut ? bytes.subarray(0, at % (bytes.length + 1)) : bytes;
       const expected = outcome(() => reflected(damaged));
-      const found = outcome(() => decodeDeltaRequest(damaged));
+      const found = outcome(() => decoded(damaged));
       // Each of the two refuses some of what the other passes over; what both take, they read alike.
       if (found !== "refused" && expected !== "refused") expect(found).toEqual(expected);
     }),

@@ -40,6 +40,7 @@ test("names are a set, whatever is added and deleted, and while it is being gone
         }
         expect(names.size).toBe(model.size);
         expect(new Set(names)).toEqual(model);
+        expect(new Set(names.list())).toEqual(model);
         for (const name of ["n0", "n150", "n299", "n300", "strange"]) expect(names.has(name)).toBe(model.has(name));
       }
     }),

@@ -186,3 +186,13 @@ test("sockets are read while somebody always has something to push", async () =>
   socket.write("request");
   expect(String((await once(socket, "data"))[0])).toBe("request");
 });
+
+test("what waits to be taken in is counted in bytes until it is", async () => {
+  const turns = new Turns(1, 10);
+  const taken: number[] = [];
+  const take = () => void taken.push(turns.waitingBytes);
+  for (const bytes of [300, 20, 1]) turns.request({ bytes, take });
+  expect(turns.waitingBytes).toBe(321);
+  await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+  expect(taken).toEqual([21, 1, 0]);
+});
