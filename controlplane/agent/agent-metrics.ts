@@ -21,6 +21,7 @@ export function createAgentMetrics({ envoy, missing, certificate }: AgentMetrics
   const gauge = (name: string, help: string) =>
     new Gauge({ name: `headgate_agent_${name}`, help, registers: [registry] });
   const restarts = gauge("envoy_restarts", "Times that Envoy ended by itself and was started again.");
+  const takeovers = gauge("envoy_takeovers", "Times that another Envoy has taken over, as settings had changed.");
   const up = gauge("envoy_up", "1 while Envoy answers.");
   const ready = gauge("ready", "1 while traffic may flow to the proxy.");
   const started = gauge("start_time_seconds", "When the agent was started, in seconds since the epoch.");
@@ -35,6 +36,7 @@ export function createAgentMetrics({ envoy, missing, certificate }: AgentMetrics
   return async () => {
     const ofEnvoy = await envoyStatistics(envoy);
     restarts.set(envoy.restarts);
+    takeovers.set(envoy.takeovers);
     up.set(ofEnvoy === undefined ? 0 : 1);
     ready.set((await missing()) === undefined ? 1 : 0);
     if (expiry && certificate !== undefined) expiry.set(await expiryOf(certificate));

@@ -1,19 +1,17 @@
 // `headgate proxy`: runs one Envoy as a sidecar or gateway, with a bootstrap made from its identity.
-import { isIP } from "node:net";
-import { hostname } from "node:os";
 import { createAgentMetrics } from "../agent/agent-metrics.js";
-import { type BootstrapOptions, createBootstrap, type HostPort, type ProxyIdentity } from "../agent/bootstrap.js";
 import { findEnvoy } from "../agent/envoy-binary.js";
 import { type EnvoyProcess, startEnvoy } from "../agent/envoy-process.js";
-import { needsPrivilege } from "../agent/privileged-ports.js";
 import { type StatusServer, startStatusServer } from "../agent/status-server.js";
+import { createSuccession } from "../agent/succession.js";
 import { probeWorkload } from "../agent/workload-probe.js";
+import { followFiles } from "../identity/followed-files.js";
 import { type CommandDefinition, type CommandIo, exitCode, type OptionValues } from "./command.js";
-import { type Read, readCount, readDuration, readHostPort, readPairs } from "./flag-values.js";
-import { readCredentials } from "./proxy-credentials.js";
-import { LIMIT_OPTIONS, readLimits } from "./proxy-limits.js";
-import { LOG_OPTIONS, type LogSettings, type ProxyLog, proxyLog, readLogSettings } from "./proxy-log.js";
-import { readStatusSettings, STATUS_OPTIONS, type StatusSettings } from "./proxy-status.js";
+import { FILE_OPTIONS, filesOf } from "./proxy-files.js";
+import { LIMIT_OPTIONS } from "./proxy-limits.js";
+import { LOG_OPTIONS, type ProxyLog, proxyLog } from "./proxy-log.js";
+import { launchOf, readSettings, type Settings } from "./proxy-settings.js";
+import { STATUS_OPTIONS } from "./proxy-status.js";
 
 export const proxyCommand: CommandDefinition = {
   name: "proxy",
@@ -62,6 +60,7 @@ export const proxyCommand: CommandDefinition = {
     { flags: "--dns-resolver <host:port>", summary: "asked for names in place of the system's resolvers" },
     { flags: "--envoy <path>", summary: "the Envoy to run (default: HEADGATE_ENVOY, PATH, or the pinned one)" },
     ...LOG_OPTIONS,
+    ...FILE_OPTIONS,
     { flags: "--drain-time <duration>", summary: "how long requests may finish at the end", default: "5s" },
     { flags: "--print-bootstrap", summary: "print the bootstrap as JSON and start nothing" },
   ],
@@ -72,9 +71,8 @@ export const proxyCommand: CommandDefinition = {
       io.stderr.write(`headgate proxy: ${settings.error}\n`);
       return exitCode.usage;
     }
-    const bootstrap = createBootstrap(settings.value.identity, settings.value);
     if (options.printBootstrap) {
-      io.stdout.write(`${JSON.stringify(bootstrap, null, 2)}\n`);
+      io.stdout.write(`${JSON.stringify(launchOf(settings.value, "").bootstrap, null, 2)}\n`);
       return exitCode.ok;
     }
     const log = proxyLog(io, settings.value.log.format);
@@ -85,34 +83,21 @@ export const proxyCommand: CommandDefinition = {
       log.say(settings.value.envoy ? binary.error.replace("HEADGATE_ENVOY is", "--envoy is") : binary.error, "error");
       return exitCode.unavailable;
     }
-    return runUntilStopped(settings.value, bootstrap, binary.value.path, io, log);
+    return runUntilStopped(options, settings.value, binary.value.path, io, log);
   },
 };
 
-interface Settings extends BootstrapOptions {
-  readonly identity: ProxyIdentity;
-  readonly status: StatusSettings;
-  readonly drainMs: number;
-  /** To be told before the start. */
-  readonly warning?: string;
-  readonly log: LogSettings;
-  readonly concurrency?: number;
-  readonly envoy?: string;
-}
-
 async function runUntilStopped(
-  settings: Settings,
-  bootstrap: object,
+  options: OptionValues,
+  first: Settings,
   binary: string,
   io: CommandIo,
   log: ProxyLog,
 ): Promise<number> {
+  const launch = launchOf(first, binary);
   const envoy: EnvoyProcess | undefined = await startEnvoy({
-    bootstrap,
-    binary,
-    logLevel: settings.log.level,
-    ...(settings.log.components ? { extraArguments: ["--component-log-level", settings.log.components] } : {}),
-    ...(settings.concurrency === undefined ? {} : { concurrency: settings.concurrency }),
+    ...launch,
+    replaceable: filesOf(options, io.cwd).length > 0,
     onLog: log.envoy,
     onOutput: (line) => io.stdout.write(`${line}\n`),
     onNotice: (notice) => log.say(notice, "warning"),
@@ -125,22 +110,81 @@ async function runUntilStopped(
     return undefined;
   });
   if (!envoy) return exitCode.unavailable;
-  const status = await tellStatus(envoy, settings, log);
+  const status = await tellStatus(envoy, first, log);
   if ("error" in status) {
     log.say(status.error, "error");
     await envoy.stop();
     return exitCode.unavailable;
   }
+  const succession = createSuccession({
+    envoy,
+    launch,
+    onTakeover: () => log.say(`another Envoy (pid ${envoy.pid}) has taken over, as settings have changed`),
+    onFailure: (reason) => log.say(`no Envoy with the new settings has taken over: ${reason}`, "warning"),
+  });
+  const followed = await followSettings(options, first, io.cwd, log, (settings) =>
+    succession.want(launchOf(settings, binary)),
+  );
   try {
-    return await untilStopped(envoy, settings, io, log);
+    return await untilStopped(envoy, followed, io, log);
   } finally {
+    followed.close();
+    succession.close();
     status.value.close();
   }
 }
 
+interface FollowedSettings {
+  readonly current: Settings;
+  close(): void;
+}
+
+/** Faults in the files leave in force what was read before. */
+async function followSettings(
+  options: OptionValues,
+  first: Settings,
+  cwd: string,
+  log: ProxyLog,
+  onChange: (settings: Settings) => void,
+): Promise<FollowedSettings> {
+  let current = first;
+  const onError = (error: string) => log.say(`${error}; what was read before stays in force`, "warning");
+  const files = filesOf(options, cwd);
+  if (files.length === 0) return { current, close: () => {} };
+  const followed = await followFiles(files, {
+    // What they say now may differ from what Envoy was started with, and a fault must not end the following.
+    read: async () => {
+      const read = await readSettings(options, cwd);
+      if ("error" in read) onError(read.error);
+      return { value: "value" in read ? read.value : current };
+    },
+    onValue: apply,
+    onError,
+  });
+  if ("error" in followed) throw new Error(followed.error);
+  apply(followed.value.current);
+  return {
+    get current() {
+      return current;
+    },
+    close: followed.value.close,
+  };
+
+  function apply(settings: Settings): void {
+    if (settings.warning !== undefined && settings.warning !== current.warning) log.say(settings.warning, "warning");
+    current = settings;
+    onChange(settings);
+  }
+}
+
 /** Until the person or Envoy has it end; resolves with the exit code. */
-async function untilStopped(envoy: EnvoyProcess, settings: Settings, io: CommandIo, log: ProxyLog): Promise<number> {
-  const { host, port } = settings.ads;
+async function untilStopped(
+  envoy: EnvoyProcess,
+  followed: FollowedSettings,
+  io: CommandIo,
+  log: ProxyLog,
+): Promise<number> {
+  const { host, port } = followed.current.ads;
   log.say(`started Envoy (pid ${envoy.pid}), waiting for the control plane at ${host}:${port}`);
   void envoy.ready(io.signal).then(
     () => log.say(`ready; Envoy's admin interface is http://${envoy.adminAddress?.host}:${envoy.adminAddress?.port}`),
@@ -151,8 +195,9 @@ async function untilStopped(envoy: EnvoyProcess, settings: Settings, io: Command
     io.signal.addEventListener("abort", () => resolve("stopped"), { once: true });
   });
   if ((await Promise.race([stopped, envoy.exited])) === "stopped") {
-    log.say(`draining for up to ${settings.drainMs} ms`);
-    await envoy.stop({ drainMs: settings.drainMs, ...(io.hurry ? { hurry: io.hurry } : {}) });
+    const { drainMs } = followed.current;
+    log.say(`draining for up to ${drainMs} ms`);
+    await envoy.stop({ drainMs, ...(io.hurry ? { hurry: io.hurry } : {}) });
     return exitCode.ok;
   }
   await envoy.live().catch((error: Error) => log.say(error.message, "error"));
@@ -185,65 +230,4 @@ async function tellStatus(
     workload?.close();
     return { error: `--status: ${(error as Error).message}` };
   }
-}
-
-/** Every flag, checked; the error names all faults at once. */
-async function readSettings(options: OptionValues, cwd: string): Promise<Read<Settings>> {
-  const errors: string[] = [];
-  const given = (name: string) => (typeof options[name] === "string" ? (options[name] as string) : undefined);
-  function need<T>(read: Read<T>): T | undefined {
-    if ("value" in read) return read.value;
-    errors.push(read.error);
-    return undefined;
-  }
-  function maybe<T>(name: string, read: (text: string) => Read<T>): T | undefined {
-    const text = given(name);
-    return text === undefined ? undefined : need(read(text));
-  }
-  const addresses = (Array.isArray(options.ip) ? options.ip : [options.ip]).filter((ip) => typeof ip === "string");
-  for (const address of addresses) if (!isIP(address)) errors.push(`--ip is "${address}": write an IP address`);
-  if (addresses.length === 0) errors.push("--ip is missing: give the workload's own address");
-  const ads = maybe("ads", (text) => readHostPort("--ads", text));
-  const admin = maybe("admin", (text) => readHostPort("--admin", text));
-  const dnsResolver = maybe("dnsResolver", (text) => readHostPort("--dns-resolver", text));
-  if (dnsResolver && !isIP(dnsResolver.host)) errors.push("--dns-resolver needs an IP address, not a name");
-  const labels = maybe("labels", (text) => readPairs("--labels", text)) ?? {};
-  const drainMs = maybe("drainTime", (text) => readDuration("--drain-time", text)) ?? 0;
-  const concurrency = maybe("concurrency", (text) => readCount("--concurrency", text, 1));
-  const credentials = readCredentials(options, cwd, ads);
-  if ("errors" in credentials) errors.push(...credentials.errors);
-  const status = readStatusSettings(options);
-  if ("errors" in status) errors.push(...status.errors);
-  const limits = await readLimits(options);
-  if ("errors" in limits) errors.push(...limits.errors);
-  const log = need(readLogSettings(options));
-  if (errors.length > 0) return { error: errors.join("\n  ") };
-  const [region, zone, subzone] = (given("locality") ?? "").split("/");
-  return {
-    value: {
-      ads: ads as HostPort,
-      ...("value" in credentials ? { credentials: credentials.value } : {}),
-      ...(admin ? { admin } : {}),
-      ...(dnsResolver ? { dnsResolver } : {}),
-      ...(concurrency === undefined ? {} : { concurrency }),
-      ...(given("envoy") ? { envoy: given("envoy") as string } : {}),
-      ...("value" in limits ? limits.value : {}),
-      status: "value" in status ? status.value : {},
-      drainMs,
-      log: log as LogSettings,
-      identity: {
-        role: given("role") === "router" ? "router" : "sidecar",
-        name: given("name") ?? hostname(),
-        namespace: given("namespace") ?? "default",
-        addresses: addresses as [string, ...string[]],
-        labels,
-        interceptionMode: given("interceptionMode") === "REDIRECT" ? "REDIRECT" : "NONE",
-        serviceAccount: given("serviceAccount") ?? "default",
-        ...(given("group") ? { workloadGroup: given("group") as string } : {}),
-        ...(given("workload") ? { workloadName: given("workload") as string } : {}),
-        unprivileged: options.lowPorts === "no" || (options.lowPorts !== "yes" && (await needsPrivilege())),
-        ...(region ? { locality: { region, ...(zone ? { zone } : {}), ...(subzone ? { subzone } : {}) } } : {}),
-      },
-    },
-  };
 }

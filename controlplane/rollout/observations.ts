@@ -22,8 +22,10 @@ interface Observed {
   readonly values: Map<string, number>;
   readonly durations: Map<number, number>;
   readonly samples: Sample[];
-  /** When its Envoy was last seen to have started anew. */
+  /** When the Envoy ended that is known to have been replaced last. */
   restartedAt: number;
+  /** When its last connection was lost. */
+  leftAt?: number;
 }
 
 /** Milliseconds. */
@@ -52,7 +54,10 @@ export class Observations {
     };
     this.#proxies.set(proxy, observed);
     const uptime = values.get(UPTIME);
-    if (uptime !== undefined && uptime < (observed.values.get(UPTIME) ?? 0)) restart(observed, now);
+    if (uptime !== undefined && uptime < (observed.values.get(UPTIME) ?? 0)) {
+      observed.restartedAt = observed.leftAt ?? now;
+      forget(observed);
+    } else if (hasFallen(observed.values, values)) forget(observed);
     for (const [name, value] of values) observed.values.set(name, value);
     for (const histogram of histograms.values())
       for (const [bound, count] of histogram)
@@ -66,6 +71,8 @@ export class Observations {
 
   /** It is kept as long as a gate may look back: a proxy whose Envoy is replaced comes back under the same name. */
   disconnected(proxy: string, now: number): void {
+    const observed = this.#proxies.get(proxy);
+    if (observed) observed.leftAt = now;
     for (const [id, { samples }] of this.#proxies)
       if (id !== proxy && (samples.at(-1)?.at ?? 0) < now - LOOK_BACK) this.#proxies.delete(id);
   }
@@ -75,6 +82,7 @@ export class Observations {
     return this.#proxies.get(proxy)?.samples.at(-1)?.at;
   }
 
+  /** Whether an Envoy of the proxy that ended since then was replaced. One that another took over from does not count. */
   hasRestarted(proxy: string, since: number): boolean {
     return (this.#proxies.get(proxy)?.restartedAt ?? Number.NEGATIVE_INFINITY) > since;
   }
@@ -97,11 +105,15 @@ export class Observations {
   }
 }
 
-/** Its counters begin at 0 again; what was counted before cannot be compared with. */
-function restart(observed: Observed, now: number): void {
+/** Counters only fall in a new process; with a hot restart, its uptime goes on. */
+function hasFallen(before: ReadonlyMap<string, number>, values: ReadonlyMap<string, number>): boolean {
+  return [...values].some(([name, value]) => value < (before.get(name) ?? 0));
+}
+
+/** Counters begin at 0 again; what was counted before cannot be compared with. */
+function forget(observed: Observed): void {
   observed.values.clear();
   observed.samples.length = 0;
-  observed.restartedAt = now;
 }
 
 function sampleOf({ values, durations }: Observed, at: number): Sample {

@@ -81,7 +81,7 @@ it(`kill -9 of the control plane, an agent or an Envoy at ${KILLS} moments, seed
     } else {
       process.kill(await envoyOf(agents[which] as Running), "SIGKILL");
     }
-    const phase = await within(
+    const { phase, reason } = await within(
       `rollout ${id}, at whose time the ${victim} was killed, has ended, and all proxies have what it left (kill ${kill})`,
       async () => {
         const { rollouts, proxies } = await view();
@@ -89,13 +89,13 @@ it(`kill -9 of the control plane, an agent or an Envoy at ${KILLS} moments, seed
         if (!state || state.phase === "rolling") return undefined;
         const due = state.phase === "completed" ? version : standing;
         const all = proxies.every(({ running, assigned }) => running === due && assigned === due);
-        return all && proxies.length === agents.length ? state.phase : undefined;
+        return all && proxies.length === agents.length ? { phase: state.phase, reason: state.reason } : undefined;
       },
       told,
     );
     // Only a killed control plane leaves no trace in what the gate sees.
     if (takenBack) expect(phase).toBe("rolled-back");
-    else if (victim === "control plane") expect(phase).toBe("completed");
+    else if (victim === "control plane") expect(`${phase} ${reason ?? ""}`, `kill ${kill}`).toBe("completed ");
     ends[phase]++;
     if (phase === "completed") standing = version;
   }

@@ -1,0 +1,104 @@
+// The files of `headgate proxy` that stand for flags: what changes in them takes effect under load, what is faulty does not.
+import { rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { withFiles } from "../../controlplane/cli/proxy-files.js";
+import { freePort, loopbackAddress } from "../harness/addresses.js";
+import { startBackend } from "../harness/backend.js";
+import { ask } from "../harness/client.js";
+import { testEnvoyBinary } from "../harness/envoy.js";
+import { allGone, descendants, runHeadgate } from "../harness/headgate.js";
+import { startLoad } from "../harness/load.js";
+import { httpService, virtualService } from "../harness/policies.js";
+import { testScope } from "../harness/scope.js";
+import { startServe } from "../harness/serve.js";
+import { eventually } from "../harness/waiting.js";
+
+const scope = testScope();
+
+/** Those that are labelled track=new go to v2, all others to v1. */
+const BY_LABEL = virtualService(
+  "reviews",
+  `  - match: [{sourceLabels: {track: new}}]
+    route: [{destination: {host: reviews, subset: v2}}]
+  - route: [{destination: {host: reviews, subset: v1}}]
+`,
+);
+
+test("Labels and settings that change have another Envoy take over, without a failed request, and die with the agent", async () => {
+  const directory = await scope.directory();
+  const [v1, v2] = [await startBackend(scope, "v1"), await startBackend(scope, "v2")];
+  const policies = await scope.directory();
+  await writeFile(join(policies, "service.yaml"), httpService("reviews", { v1, v2 }));
+  await writeFile(join(policies, "rules.yaml"), BY_LABEL);
+  const [labels, settings] = [join(directory, "labels"), join(directory, "settings.yaml")];
+  const replace = async (file: string, text: string) => {
+    await writeFile(`${file}.new`, text);
+    await rename(`${file}.new`, file);
+  };
+  await replace(labels, 'app="web"\ntrack="old"\n');
+  await replace(settings, "concurrency: 2\ndrain-time: 0s\n");
+  const serve = await startServe(scope, ["--config", policies, "--ads", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+  const [own, status] = [await loopbackAddress(scope), await freePort()];
+  const proxy = runHeadgate(scope, [
+    ...["proxy", "--ip", own, "--name", "web", "--ads", serve.ads, "--admin", "127.0.0.1:0", "--low-ports", "no"],
+    ...["--status", `127.0.0.1:${status}`, "--envoy", await testEnvoyBinary()],
+    ...["--labels-file", labels, "--settings", settings],
+  ]);
+  const metric = async (name: string) => {
+    const { body } = await ask(`http://127.0.0.1:${status}/metrics`);
+    return Number(new RegExp(`^${name}(?:{})? (\\d+)$`, "m").exec(body)?.[1]);
+  };
+  const isReady = async () => (await ask(`http://127.0.0.1:${status}/healthz/ready`)).status === 200;
+  await eventually("the proxy is ready", isReady, 30_000);
+  const url = `http://${own}:9080/`;
+  const headers = { host: "reviews.default.svc.cluster.local" };
+  const backend = async () => JSON.parse((await ask(url, { headers })).body).backend;
+  expect(await backend()).toBe("v1");
+
+  const kept = startLoad({ url, headers, concurrency: 2 });
+  const fresh = startLoad({ url, headers: { ...headers, connection: "close" }, concurrency: 2 });
+  await replace(settings, "memory-limit: small\n");
+  await eventually("the fault is told", () => proxy.stderr().includes('--memory-limit is "small"'));
+  await replace(settings, "concurrency: 1\ndrain-time: 0s\nmemory-limit: 512Mi\n");
+  await replace(labels, 'app="web"\ntrack="new"\n');
+  await eventually("the new label counts", async () => (await backend()) === "v2", 30_000);
+  await eventually("another Envoy has taken over", async () => (await metric("headgate_agent_envoy_takeovers")) > 0);
+  await eventually("both changes are in force", async () => (await metric("envoy_server_concurrency")) === 1, 90_000);
+  expect(await isReady()).toBe(true);
+  expect(await metric("headgate_agent_envoy_restarts")).toBe(0);
+  for (const load of [kept, fresh]) {
+    const { requests, outcomes, broken } = await load.stop();
+    expect(broken).toEqual([]);
+    expect(outcomes).toEqual({ 200: requests });
+  }
+
+  const all = descendants(proxy.pid);
+  proxy.child.kill("SIGKILL");
+  await allGone(all);
+});
+
+test("What the files say takes the place of flags, and faults name the file and what to write", async () => {
+  const directory = await scope.directory();
+  const file = async (text: string) => {
+    const path = join(directory, "file");
+    await writeFile(path, text);
+    return path;
+  };
+  const settings = async (text: string) => withFiles({ labels: "a=1", settings: await file(text) }, directory);
+  const labels = async (text: string) => withFiles({ labels: "a=1", labelsFile: await file(text) }, directory);
+  expect(await settings("")).toMatchObject({ value: { labels: "a=1" } });
+  expect(await settings("ads-ca: /ca.pem\nconcurrency: 3")).toMatchObject({
+    value: { labels: "a=1", adsCa: "/ca.pem", concurrency: "3" },
+  });
+  expect(await labels('app="web"\n\nversion=v1\n')).toMatchObject({ value: { labels: "app=web,version=v1" } });
+  for (const [read, fault] of [
+    [await settings("status: 127.0.0.1:1"), /file: "status" is none of labels/],
+    [await settings("labels: {a: b}"), /"labels" is no text/],
+    [await settings("- x"), /is no map/],
+    [await settings("a: [b"), /file: .*line 1/s],
+    [await labels("app"), /has the line app: write key="value"/],
+    [await withFiles({ settings: "nowhere" }, directory), /nowhere/],
+  ] as const)
+    expect("error" in read && read.error).toMatch(fault);
+});
