@@ -27,8 +27,8 @@ export function injectionReviewer(settings: InjectionSettings): Reviewer {
     return reviewOf({
       uid,
       allowed: error === undefined,
-      ...(error === undefined ? {} : { status: { code: 400, reason: "BadRequest", message: error } }),
-      ...(warnings.length === 0 ? {} : { warnings }),
+      ...(error === undefined ? {} : { status: { code: 400, reason: "BadRequest", message: error.message } }),
+      ...(warnings.length === 0 ? {} : { warnings: warnings.map(({ message }) => message) }),
       ...(patch.length === 0
         ? {}
         : { patchType: "JSONPatch", patch: Buffer.from(JSON.stringify(patch)).toString("base64") }),

@@ -9,6 +9,7 @@ const LOADS: ReadonlyMap<string, Load> = new Map<string, Load>([
   ["serve", async () => [(await import("./serve.js")).serveCommand]],
   ["proxy", async () => [(await import("./proxy.js")).proxyCommand]],
   ["validate", async () => [(await import("./validate.js")).validateCommand]],
+  ["inject", async () => [(await import("./inject.js")).injectCommand]],
   ["analyze", async () => [(await import("./analyze.js")).analyzeCommand]],
   ["status", async () => [(await import("./status.js")).statusCommand]],
   ["config", async () => [(await import("./config.js")).configCommand]],

@@ -1,11 +1,10 @@
 // The flags of `headgate serve` for the webhooks: what they refuse, and which sidecar they give to pods.
-import { readFileSync } from "node:fs";
-import { resolve } from "node:path";
 import type { WebhookOptions } from "../admission/webhook.js";
-import { adsFault, type InjectionSettings } from "../injection/sidecar.js";
+import type { InjectionSettings } from "../injection/sidecar.js";
 import type { KubeClient } from "../kube/client.js";
 import type { CommandOption, OptionValues } from "./command.js";
 import { type Read, readHostPort } from "./flag-values.js";
+import { readInjectionSettings } from "./injection-settings.js";
 
 export const WEBHOOK_OPTIONS: readonly CommandOption[] = [
   {
@@ -75,17 +74,8 @@ function readInjection(
       : { error: "--inject-ads and --inject-ads-ca need --inject-image" };
   }
   if (typeof ads !== "string") return { error: "--inject-image needs --inject-ads" };
-  const address = readHostPort("--inject-ads", ads);
-  if ("error" in address) return address;
-  const fault = adsFault(ads);
-  if (fault !== undefined) return { error: `--inject-ads ${fault}` };
-  const settings = { image, ads, audience: String(options.adsTokenAudience) };
-  if (typeof file !== "string") {
-    return { value: { ...settings, ...(authority === undefined ? {} : { adsCa: authority }) } };
-  }
-  try {
-    return { value: { ...settings, adsCa: readFileSync(resolve(cwd, file), "utf8") } };
-  } catch (error) {
-    return { error: `--inject-ads-ca ${file} cannot be read (${(error as NodeJS.ErrnoException).code})` };
-  }
+  const given = { image, ads, adsCa: file, audience: options.adsTokenAudience };
+  const read = readInjectionSettings("--inject-", given, cwd);
+  if ("error" in read || authority === undefined) return read;
+  return { value: { adsCa: authority, ...read.value } };
 }

@@ -15,12 +15,18 @@ export interface PatchOperation {
   readonly value: unknown;
 }
 
+/** What is to be said of a pod, and of which of its fields. */
+export interface InjectionNotice {
+  readonly path: readonly string[];
+  readonly message: string;
+}
+
 export interface Injection {
   /** Empty where the pod stays as it is. */
   readonly patch: readonly PatchOperation[];
-  readonly warnings: readonly string[];
+  readonly warnings: readonly InjectionNotice[];
   /** Why the pod must not be made as it is. */
-  readonly error?: string;
+  readonly error?: InjectionNotice;
 }
 
 /** A pod that has the sidecar already, or wants none, is left alone, so that asking again changes nothing. */
@@ -28,15 +34,23 @@ export function inject(pod: Pod, settings: InjectionSettings): Injection {
   const { spec = {}, metadata = {} } = pod;
   const names = [...(spec.initContainers ?? []), ...(spec.containers ?? [])].map(({ name }) => name);
   if (names.includes(SIDECAR) || metadata.labels?.["headgate.dev/inject"] === "false") return left();
-  if (spec.hostNetwork)
-    return left("A pod on its node's network gets no sidecar: it would capture the whole node's traffic.");
+  if (spec.hostNetwork) {
+    const message = "A pod on its node's network gets no sidecar: it would capture the whole node's traffic.";
+    return left({ path: ["spec", "hostNetwork"], message });
+  }
   const capture = metadata.annotations?.[CAPTURE_ANNOTATION] ?? "redirect";
   if (capture !== "redirect" && capture !== "none") {
-    return { ...left(), error: `The annotation ${CAPTURE_ANNOTATION} is "${capture}": write redirect or none.` };
+    const message = `The annotation ${CAPTURE_ANNOTATION} is "${capture}": write redirect or none.`;
+    return { ...left(), error: { path: ["metadata", "annotations", CAPTURE_ANNOTATION], message } };
   }
   const warnings =
     capture === "none" && metadata.annotations?.[CAPTURE_ARGS_ANNOTATION] !== undefined
-      ? [`The annotation ${CAPTURE_ARGS_ANNOTATION} has no effect: nothing is captured.`]
+      ? [
+          {
+            path: ["metadata", "annotations", CAPTURE_ARGS_ANNOTATION],
+            message: `The annotation ${CAPTURE_ARGS_ANNOTATION} has no effect: nothing is captured.`,
+          },
+        ]
       : [];
   const { initContainers, volumes, annotations } = sidecarOf(pod, settings);
   return {
@@ -49,7 +63,7 @@ export function inject(pod: Pod, settings: InjectionSettings): Injection {
   };
 }
 
-function left(...warnings: readonly string[]): Injection {
+function left(...warnings: readonly InjectionNotice[]): Injection {
   return { patch: [], warnings };
 }
 

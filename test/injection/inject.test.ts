@@ -39,7 +39,9 @@ describe("a pod", () => {
   });
 
   test("is refused for an annotation that says neither, and warned of one without effect", () => {
-    expect(inject(annotated({ "headgate.dev/capture": "no" }), SETTINGS).error).toContain("write redirect or none");
+    expect(inject(annotated({ "headgate.dev/capture": "no" }), SETTINGS).error?.message).toContain(
+      "write redirect or none",
+    );
     const both = annotated({ "headgate.dev/capture": "none", "headgate.dev/capture-args": "--no-ipv6" });
     expect(inject(both, SETTINGS).warnings).toHaveLength(1);
   });
@@ -51,7 +53,7 @@ describe("a pod", () => {
     expect(inject({ metadata: { labels: { "headgate.dev/inject": "false" } } }, SETTINGS).patch).toEqual([]);
     const { patch, warnings } = inject({ spec: { hostNetwork: true } }, SETTINGS);
     expect(patch).toEqual([]);
-    expect(warnings[0]).toContain("its node's network");
+    expect(warnings[0]?.message).toContain("its node's network");
   });
 
   test("shows a token only where the control plane's certificate can be held against an authority", () => {

@@ -6,6 +6,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import type { KubeObject } from "../../controlplane/kube/object.js";
 import { createAuthority } from "../harness/certificates.js";
+import { runHeadgate } from "../harness/headgate.js";
 import { testScope } from "../harness/scope.js";
 import { type ServeProcess, startServe } from "../harness/serve.js";
 import { eventually } from "../harness/waiting.js";
@@ -28,6 +29,7 @@ describe.skipIf("error" in kubeBinaries)("headgate serve --webhook --inject-imag
   const scope = testScope();
   let cluster: Cluster;
   let replica: ServeProcess;
+  let authority: string;
   let names = 0;
 
   /** Makes a pod, and resolves with what became of it. */
@@ -51,7 +53,7 @@ describe.skipIf("error" in kubeBinaries)("headgate serve --webhook --inject-imag
       await cluster.kubectl(["create", "namespace", namespace]);
     }
     await cluster.kubectl(["label", "namespace", "meshed", "headgate.dev/injection=enabled"]);
-    const authority = join(await scope.directory(), "ca.pem");
+    authority = join(await scope.directory(), "ca.pem");
     await writeFile(authority, (await createAuthority("test")).certificate);
     const addresses = ["--ads", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--webhook", "127.0.0.1:0"];
     const injection = ["--inject-image", "headgate:1", "--inject-ads", "control:15012", "--inject-ads-ca", authority];
@@ -102,6 +104,19 @@ describe.skipIf("error" in kubeBinaries)("headgate serve --webhook --inject-imag
     const again = await make("meshed", {}, { initContainers, volumes });
     expect(initNames(again)).toEqual(INJECTED);
     expect((again.spec as Spec).volumes).toEqual(volumes);
+  });
+
+  test("gives what `headgate inject` gives, and nothing more to a pod that has it from there", async () => {
+    const spec = { serviceAccountName: "default", containers: [{ name: "web", image: "web" }] };
+    const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "offline", labels: { app: "web" } }, spec };
+    const file = join(await scope.directory(), "pod.json");
+    await writeFile(file, JSON.stringify(pod));
+    const settings = ["--image", "headgate:1", "--ads", "control:15012", "--ads-ca", authority];
+    const run = runHeadgate(scope, ["inject", file, ...settings]);
+    expect((await run.exited).code, run.stderr()).toBe(0);
+    await cluster.kubectl(["apply", "-n", "meshed", "--validate=strict", "-f", "-"], run.stdout());
+    const offline = await cluster.client.get(PODS, { namespace: "meshed", name: "offline" });
+    expect(offline?.spec).toEqual((await make("meshed", { labels: { app: "web" } })).spec);
   });
 
   test("refuses a pod whose annotation cannot be followed, and says why", async () => {
