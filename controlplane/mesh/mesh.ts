@@ -65,7 +65,7 @@ function assemble(lists: ResourceLists, options: MeshOptions, before: Mesh | und
     before !== undefined && kinds.every((kind) => lists.get(kind) === before.lists.get(kind));
   const reuse = <T>(part: (mesh: Mesh) => T, kinds: readonly Kind[], build: () => T): T =>
     before !== undefined && unchanged(...kinds) ? part(before) : build();
-  const list = <K extends Kind>(kind: K) => (lists.get(kind) ?? []) as readonly Extract<AnyResource, { kind: K }>[];
+  const list = <K extends Kind>(kind: K) => listOf(lists, kind);
 
   const workloads = reuse(
     (mesh) => mesh.workloads,
@@ -123,18 +123,27 @@ function assemble(lists: ResourceLists, options: MeshOptions, before: Mesh | und
       () => byName(list("Secret")),
     ),
   };
+  return withViolations(parts);
+}
+
+/** Apart from the mesh before, which the getter would keep, and with it all that came before that. */
+function withViolations(parts: Omit<Mesh, "violations">): Mesh {
   let violations: readonly Violation[] | undefined;
   return Object.freeze({
     ...parts,
     get violations(): readonly Violation[] {
       violations ??= Object.freeze([
-        ...resolveDelegates(list("VirtualService")).violations,
+        ...resolveDelegates(listOf(parts.lists, "VirtualService")).violations,
         ...analyze(this),
-        ...analyzeRollouts(this, list("StagedRollout")),
+        ...analyzeRollouts(this, listOf(parts.lists, "StagedRollout")),
       ]);
       return violations;
     },
   });
+}
+
+function listOf<K extends Kind>(lists: ResourceLists, kind: K) {
+  return (lists.get(kind) ?? []) as readonly Extract<AnyResource, { kind: K }>[];
 }
 
 function byName<R extends AnyResource>(resources: readonly R[]): ReadonlyMap<string, R> {
