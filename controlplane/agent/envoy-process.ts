@@ -10,7 +10,7 @@ import type { ChildExit } from "./tied-child.js";
 
 const POLL_MS = 50;
 const KILL_AFTER_MS = 2000;
-const FIRST_RESTART_MS = 500;
+const FIRST_RESTART_MS = 100;
 const LONGEST_RESTART_MS = 30_000;
 /** A run that lasted this long was no failed start: the next wait is short again. */
 const SETTLED_MS = 10_000;

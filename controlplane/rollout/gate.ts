@@ -33,7 +33,7 @@ export interface GateLimits {
 
 export const DEFAULT_GATE: GateLimits = {
   acknowledgeMillis: 10_000,
-  silentMillis: 3_000,
+  silentMillis: 2_250,
   moreErrors: 0.01,
   moreSlow: 0.1,
   leastRequests: 50,

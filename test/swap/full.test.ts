@@ -88,6 +88,7 @@ describe.skipIf(process.env.HEADGATE_SWAPS !== "full")("at length", () => {
     expect(canaries).toHaveLength(1);
     expect(others).toEqual(["v1"]);
     expect(offAfterMs).toBeLessThan(OFF_WITHIN_MS);
+    expect(servesAgainAfterMs).toBeLessThan(OFF_WITHIN_MS);
   });
 });
 
