@@ -130,6 +130,32 @@ describe.skipIf("error" in kubeBinaries)("what deploy/ installs", () => {
     }
   });
 
+  test("keeps what the control plane has set up when it is applied again", async () => {
+    await cluster.kubectl(["apply", "--server-side", "--validate=strict", "-k", GATEWAYS]);
+    const found = await cluster.client.get(webhooks("mutatingwebhookconfigurations"), { name: "headgate" });
+    expect(JSON.stringify(found?.webhooks).match(/"caBundle"/g)).toHaveLength(2);
+    const at = { namespace: "headgate-gateways", name: "headgate-ads-ca" };
+    expect((await cluster.client.get(core("configmaps"), at))?.data).toBeDefined();
+  });
+
+  test("tells of a policy what became of it", async () => {
+    const spec = { hosts: ["a.example.org"], http: [{ directResponse: { status: 200 } }] };
+    // The webhook, which cannot be reached here, is not asked about this namespace.
+    const metadata = { name: "a", namespace: "headgate-system" };
+    const policy = { apiVersion: "networking.istio.io/v1", kind: "VirtualService", metadata, spec };
+    await cluster.kubectl(["apply", "-f", "-"], JSON.stringify(policy));
+    const query = [
+      "get",
+      "virtualservice",
+      "a",
+      "-n",
+      "headgate-system",
+      "-o",
+      "jsonpath={.status.conditions[*].type}",
+    ];
+    await eventually("it has conditions", async () => (await cluster.kubectl(query)).includes("Accepted"));
+  });
+
   test("asks control planes and gateways at paths that they answer", async () => {
     const asked = templatesOf(manifests).flatMap(([, { spec }]) => {
       const [{ startupProbe, readinessProbe, livenessProbe }] = spec.containers;
