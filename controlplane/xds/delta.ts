@@ -24,7 +24,7 @@ export const delta: Protocol<DeltaRequest> = {
     const legacyWildcard = first && added.length === 0 && removed.length === 0;
     const wasWildcard = subscription.wildcard;
     const { held, asked, names } = subscription;
-    names.follow(resources);
+    for (const set of [names, asked]) set.follow(resources, added.length);
     if (legacyWildcard || added.includes("*")) subscription.wildcard = true;
     // The strings of the snapshot, which all streams share, in place of those that only this one has.
     const wanted = added.filter((name) => name !== "*").map((name) => resources.get(name)?.name ?? name);
@@ -52,7 +52,7 @@ export const delta: Protocol<DeltaRequest> = {
       return run && { resources: run.resources, removed: [], fresh: run.names, version };
     }
     const out = new Collected(maxBytes);
-    for (const name of inOrder(asked, resources)) {
+    for (const name of asked) {
       if (out.isFull) break;
       asked.delete(name);
       const resource = resources.get(name);
@@ -113,16 +113,6 @@ function unsubscribe(subscription: Subscription, names: readonly string[]): void
     else subscription.forget(name);
   }
   if (!subscription.wildcard && subscription.names.size === 0) subscription.answerDue = false;
-}
-
-/**
- * The names, in the snapshot's order where they are most of its names: clients that ask for the same in orders of their
- * own are then sent the same responses.
- */
-function inOrder(names: ReadonlySet<string>, resources: ResourceMap): Iterable<string> {
-  if (names.size * 2 <= resources.size) return names;
-  const ordered = [...resources.keys()].filter((name) => names.has(name));
-  return ordered.length === names.size ? ordered : new Set([...ordered, ...names]);
 }
 
 class Collected {

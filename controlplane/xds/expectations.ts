@@ -1,15 +1,19 @@
 // What a client is about to ask for because of what it was sent, so that routes wait for it too. No I/O.
 import type { ResourceMap } from "./difference.js";
+import { Names } from "./names.js";
 import type { Dependent, Dependents } from "./order.js";
 import type { TypeUrl } from "./snapshot.js";
 import type { Subscription } from "./subscription.js";
 
+/** Names to look at. */
+export type NameSet = Pick<Names, "has" | "keys" | typeof Symbol.iterator>;
+
 interface Expectation {
-  readonly names: Set<string>;
+  readonly names: Names;
   deadline: number;
 }
 
-const NO_NAMES: ReadonlySet<string> = new Set();
+const NO_NAMES: NameSet = new Names();
 
 export class Expectations {
   readonly #byType = new Map<TypeUrl, Expectation>();
@@ -35,12 +39,13 @@ export class Expectations {
     for (const name of names) {
       const dependents = this.dependents(typeUrl, name);
       if (dependents === undefined) continue;
-      const { subscription, resources } = found.get(dependents.typeUrl) ?? lookUp(dependents.typeUrl);
-      found.set(dependents.typeUrl, { subscription, resources });
+      const known = found.get(dependents.typeUrl);
+      const { subscription, resources } = known ?? lookUp(dependents.typeUrl);
+      if (known === undefined) found.set(dependents.typeUrl, { subscription, resources });
       for (const dependent of namesOf(dependents, resources)) {
         if (!resources.has(dependent)) continue;
         if (subscription?.covers(dependent)) subscription.asked.add(dependent);
-        else this.#expect(dependents.typeUrl, dependent, now);
+        else this.#expectationOf(dependents.typeUrl, resources, names.length, now)?.add(dependent);
       }
     }
   }
@@ -63,7 +68,7 @@ export class Expectations {
     }
   }
 
-  names(typeUrl: TypeUrl): ReadonlySet<string> {
+  names(typeUrl: TypeUrl): NameSet {
     return this.#byType.get(typeUrl)?.names ?? NO_NAMES;
   }
 
@@ -81,14 +86,14 @@ export class Expectations {
     return [...this.#byType.values()].map(({ deadline }) => deadline);
   }
 
-  #expect(typeUrl: TypeUrl, name: string, now: number): void {
-    if (this.#unused.has(typeUrl)) return;
-    const known = this.#byType.get(typeUrl);
-    if (known === undefined) this.#byType.set(typeUrl, { names: new Set([name]), deadline: now + this.millis });
-    else {
-      known.names.add(name);
-      known.deadline = now + this.millis;
-    }
+  /** The names that are expected of a type, one more from now on and soon about so many; undefined when it is not used. */
+  #expectationOf(typeUrl: TypeUrl, resources: ResourceMap, count: number, now: number): Names | undefined {
+    if (this.#unused.has(typeUrl)) return undefined;
+    const known = this.#byType.get(typeUrl) ?? { names: new Names(), deadline: now };
+    known.names.follow(resources, count);
+    known.deadline = now + this.millis;
+    this.#byType.set(typeUrl, known);
+    return known.names;
   }
 
   #drop(typeUrl: TypeUrl, name: string): void {

@@ -35,20 +35,25 @@ export function refuse<Request extends AnyRequest>(
   if (!subscriptions.has(typeUrl) && subscriptions.size >= maxTypes) {
     return { code: "RESOURCE_EXHAUSTED", message: `more than ${maxTypes} resource types` };
   }
-  if (countNames(protocol.wanted(request), typeUrl, subscriptions) > maxNames) {
+  if (countNames(protocol.wanted(request), typeUrl, subscriptions, maxNames) > maxNames) {
     return { code: "RESOURCE_EXHAUSTED", message: `more than ${maxNames} resource names` };
   }
   return undefined;
 }
 
-/** The names that the stream would be subscribed to at most after a request that wants these. */
+/**
+ * The names that the stream would be subscribed to at most after a request that wants these. Known ones count twice where
+ * that makes no more than enough.
+ */
 function countNames(
   wanted: readonly string[],
   typeUrl: TypeUrl,
   subscriptions: ReadonlyMap<TypeUrl, Subscription>,
+  enough: number,
 ): number {
-  const known = subscriptions.get(typeUrl)?.names;
-  let total = known === undefined ? wanted.length : wanted.filter((name) => !known.has(name)).length;
+  let total = 0;
   for (const { names } of subscriptions.values()) total += names.size;
-  return total;
+  const known = subscriptions.get(typeUrl)?.names;
+  const isFew = known === undefined || total + wanted.length <= enough;
+  return total + (isFew ? wanted.length : wanted.filter((name) => !known.has(name)).length);
 }

@@ -12,16 +12,25 @@ interface Order {
 const LEAST = 256;
 const BITS = 32;
 const NOTHING: Order = { names: [], index: new Map() };
+
 const orders = new WeakMap<ResourceMap, Order>();
+/** The last ones, the newest first: snapshots one after the other mostly have the same names. */
+let recent: readonly Order[] = [];
+const MOST_RECENT = 8;
 
 function orderOf(resources: ResourceMap): Order {
-  if (resources.size < LEAST) return NOTHING;
   const known = orders.get(resources);
   if (known !== undefined) return known;
   const names = [...resources.keys()];
-  const order = { names, index: new Map(names.map((name, index) => [name, index])) };
+  const found = recent.find((order) => isSame(order.names, names));
+  const order = found ?? { names, index: new Map(names.map((name, index) => [name, index])) };
+  recent = [order, ...recent.filter((other) => other !== order)].slice(0, MOST_RECENT);
   orders.set(resources, order);
   return order;
+}
+
+function isSame(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((name, index) => name === b[index]);
 }
 
 /** A set of names. Iterates as a Set does, though in an order of its own: what is deleted meanwhile does not come. */
@@ -36,9 +45,9 @@ export class Names implements Iterable<string> {
     return this.#inOrder + this.#others.size;
   }
 
-  /** From now on, while the set is empty, names that these resources have take a bit. */
-  follow(resources: ResourceMap): void {
-    if (this.size > 0) return;
+  /** So many names are about to be added: if the set is empty and they are many, those of these resources take a bit. */
+  follow(resources: ResourceMap, count: number): void {
+    if (this.size > 0 || count < LEAST) return;
     this.#order = orderOf(resources);
     this.#bits = new Uint32Array(Math.ceil(this.#order.names.length / BITS));
   }
@@ -71,8 +80,11 @@ export class Names implements Iterable<string> {
 
   *[Symbol.iterator](): Iterator<string> {
     const { names } = this.#order;
-    for (let index = 0; index < names.length && this.#inOrder > 0; index++) {
-      if (this.#isSet(index)) yield names[index] as string;
+    for (let word = 0; word < this.#bits.length && this.#inOrder > 0; word++) {
+      for (let bit = 0; this.#bits[word] !== 0 && bit < BITS; bit++) {
+        const index = word * BITS + bit;
+        if (this.#isSet(index)) yield names[index] as string;
+      }
     }
     yield* this.#others;
   }

@@ -2,6 +2,7 @@
 import type { DiscoveryRequest } from "../gen/envoy/service/discovery/v3/discovery_pb.js";
 import type { DeltaRequest } from "./delta-request.js";
 import type { ResourceMap } from "./difference.js";
+import type { NameSet } from "./expectations.js";
 import type { TypeUrl, XdsResource } from "./snapshot.js";
 import type { Subscription } from "./subscription.js";
 
@@ -31,7 +32,7 @@ export interface SubscribeContext {
   readonly resources: ResourceMap;
   readonly generation: number;
   /** Names that must be sent even if the client says that it holds them. */
-  readonly awaited: ReadonlySet<string>;
+  readonly awaited: NameSet;
 }
 
 export interface Protocol<Request extends AnyRequest> {

@@ -118,6 +118,8 @@ const DEFAULT_LIMITS: AdsLimits = {
 const DEFAULT_RETENTION: Retention = { entries: 1_000, millis: 600_000 };
 const BYTES_PER_ROUND = 1024 * 1024;
 const TURNS_PER_ROUND = 64;
+/** Of all streams together; each has one response on its way at most. */
+const MOST_ON_THE_WAY = 16 * 1024 * 1024;
 const CLOSE_GRACE_MILLIS = 1_000;
 
 /** A server that does not listen yet. See AdsOptions and SessionOptions for what can be set, DEFAULT_* for what is. */
@@ -128,7 +130,7 @@ export function createAdsServer(options: AdsOptions): AdsServer {
 class GrpcAdsServer implements AdsServer, StreamHost {
   readonly cache: SnapshotCache;
   readonly clock: Clock;
-  readonly turns = new Turns(BYTES_PER_ROUND, TURNS_PER_ROUND);
+  readonly turns = new Turns(BYTES_PER_ROUND, TURNS_PER_ROUND, MOST_ON_THE_WAY);
   readonly session: SessionOptions;
   readonly onConnect: OnConnect;
   readonly onEvent: EventSink;

@@ -309,8 +309,9 @@ export class Session<Request extends AnyRequest> {
 
 /** Heartbeats come at half of the shortest life. */
 function heartbeatDue(resources: readonly XdsResource[], now: number): number | undefined {
-  const lives = resources.map(({ ttlMillis }) => ttlMillis).filter((life) => life !== undefined);
-  return lives.length > 0 ? now + Math.max(lives.reduce((a, b) => Math.min(a, b)) / 2, 10) : undefined;
+  let shortest = Number.POSITIVE_INFINITY;
+  for (const { ttlMillis } of resources) if (ttlMillis !== undefined && ttlMillis < shortest) shortest = ttlMillis;
+  return shortest === Number.POSITIVE_INFINITY ? undefined : now + Math.max(shortest / 2, 10);
 }
 
 function earlier(a: number | undefined, b: number | undefined): number | undefined {

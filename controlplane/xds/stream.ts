@@ -43,6 +43,9 @@ export interface AdsStream {
 
 const SOTW_WRAPPER_FEATURES = ["xds.config.resource-in-sotw", "xds.config.supports-resource-in-sotw"];
 
+/** A client that takes so long to read a response no longer keeps others from getting theirs. */
+const STALLED_MILLIS = 1_000;
+
 /** Serves the call until it ends. */
 export class GrpcAdsStream<Request extends AnyRequest> implements AdsStream {
   #node: NodeIdentity | undefined;
@@ -53,6 +56,8 @@ export class GrpcAdsStream<Request extends AnyRequest> implements AdsStream {
   #wasDelivered = false;
   #unwatch: () => void = () => {};
   #cancelTimer: () => void = () => {};
+  /** What was written last is no longer on its way. */
+  #arrived: () => void = () => {};
   readonly #connectedAt: number;
   readonly #peer: Peer;
 
@@ -121,7 +126,11 @@ export class GrpcAdsStream<Request extends AnyRequest> implements AdsStream {
     }
     const bytes = this.protocol.encode(response);
     this.#isWriting = true;
+    this.#arrived = this.host.turns.sent(bytes.length);
+    const cancelStalled = this.host.clock.after(STALLED_MILLIS, this.#arrived);
     this.call.write(bytes, () => {
+      cancelStalled();
+      this.#arrived();
       this.#isWriting = false;
       this.#wake();
     });
@@ -256,6 +265,7 @@ export class GrpcAdsStream<Request extends AnyRequest> implements AdsStream {
     this.#isClosed = true;
     this.#cancelTimer();
     this.#unwatch();
+    this.#arrived();
     this.host.turns.leave(this);
     this.host.closed(this);
     if (this.#key !== undefined) this.host.onEvent({ type: "disconnect", key: this.#key });

@@ -24,7 +24,7 @@ export class Subscription {
   /** Names whose version differs from the one held, and that are not asked for anyway. */
   readonly pending = new Set<string>();
   /** Names that must be answered whether or not they differ, or even exist. */
-  readonly asked = new Set<string>();
+  readonly asked = new Names();
   /** Names that are held but gone, with the generation of the first snapshot that no longer had them. */
   readonly removals = new Map<string, number>();
   /** A response is due even if it is empty. */

@@ -1,4 +1,5 @@
-// Whose turn it is: requests are taken in first, and streams with something to send take turns of one response.
+// Whose turn it is: requests are taken in first, and streams with something to send take turns of one response, as long as
+// not too much is on its way already.
 
 /** One stream. A turn writes at most one response and returns its size in bytes, 0 when there was none to write. */
 export interface TurnTaker {
@@ -23,12 +24,17 @@ export class Turns {
   readonly #line = new Set<TurnTaker>();
   readonly #requests = new Set<WaitingRequest>();
   #waitingBytes = 0;
+  #bytesOnTheWay = 0;
   #isScheduled = false;
 
-  /** A round ends when it has written this much, or has served so many. */
+  /**
+   * A round ends when it has written this much, or has served so many. While `mostOnTheWay` bytes or more are on their way,
+   * nobody has a turn.
+   */
   constructor(
     readonly bytesPerRound: number,
     readonly turnsPerRound: number,
+    readonly mostOnTheWay: number,
   ) {}
 
   /** Lines up, unless it stands in line already. */
@@ -48,12 +54,31 @@ export class Turns {
     return this.#waitingBytes;
   }
 
+  /** What was written is on its way until the returned function is called for the first time. */
+  sent(bytes: number): () => void {
+    let left = bytes;
+    this.#bytesOnTheWay += bytes;
+    return () => {
+      this.#bytesOnTheWay -= left;
+      left = 0;
+      this.#schedule();
+    };
+  }
+
   leave(taker: TurnTaker): void {
     this.#line.delete(taker);
   }
 
+  get #isFull(): boolean {
+    return this.#bytesOnTheWay >= this.mostOnTheWay;
+  }
+
+  get #hasWork(): boolean {
+    return this.#requests.size > 0 || (this.#line.size > 0 && !this.#isFull);
+  }
+
   #schedule(): void {
-    if (this.#isScheduled) return;
+    if (this.#isScheduled || !this.#hasWork) return;
     this.#isScheduled = true;
     setImmediate(() => this.#round());
   }
@@ -69,12 +94,12 @@ export class Turns {
     let bytes = 0;
     let turns = Math.min(this.#line.size, this.turnsPerRound);
     for (const taker of this.#line) {
-      if (turns-- === 0 || bytes >= this.bytesPerRound) break;
+      if (turns-- === 0 || bytes >= this.bytesPerRound || this.#isFull) break;
       this.#line.delete(taker);
       bytes += taker.takeTurn();
       if (performance.now() >= end) break;
     }
     this.#isScheduled = false;
-    if (this.#line.size > 0 || this.#requests.size > 0) this.#schedule();
+    this.#schedule();
   }
 }

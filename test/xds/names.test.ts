@@ -25,10 +25,10 @@ test("names are a set, whatever is added and deleted, and while it is being gone
     fc.property(fc.array(step, { maxLength: 12 }), (steps) => {
       const names = new Names();
       const model = new Set<string>();
-      names.follow(FIRST);
+      names.follow(FIRST, COUNT);
       for (const [what, list] of steps) {
         if (what === "clear") for (const set of [names, model]) set.clear();
-        if (what === "follow") names.follow(SECOND);
+        if (what === "follow") names.follow(SECOND, COUNT);
         if (what === "add") for (const name of list) names.add(name) && model.add(name);
         if (what === "delete") for (const name of list) expect(names.delete(name)).toBe(model.delete(name));
         if (what === "drain") {

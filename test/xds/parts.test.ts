@@ -127,7 +127,7 @@ test("the resources at fault are those that the client's message has as words of
 });
 
 test("those who want more turns line up behind the others", async () => {
-  const turns = new Turns(1, 10);
+  const turns = new Turns(1, 10, 100);
   const taken: string[] = [];
   const done = new Promise<void>((resolve) => {
     const taker = (name: string, wanted: number): TurnTaker => {
@@ -150,7 +150,7 @@ test("those who want more turns line up behind the others", async () => {
 });
 
 test("a round serves so many and no more, however little they write", async () => {
-  const turns = new Turns(1_000, 2);
+  const turns = new Turns(1_000, 2, 100);
   const served: string[] = [];
   const taker = (name: string): TurnTaker => ({
     takeTurn() {
@@ -166,7 +166,7 @@ test("a round serves so many and no more, however little they write", async () =
 });
 
 test("sockets are read while somebody always has something to push", async () => {
-  const turns = new Turns(1_000, 10);
+  const turns = new Turns(1_000, 10, 100);
   let pushing = true;
   const pusher: TurnTaker = {
     takeTurn() {
@@ -188,11 +188,31 @@ test("sockets are read while somebody always has something to push", async () =>
 });
 
 test("what waits to be taken in is counted in bytes until it is", async () => {
-  const turns = new Turns(1, 10);
+  const turns = new Turns(1, 10, 100);
   const taken: number[] = [];
   const take = () => void taken.push(turns.waitingBytes);
   for (const bytes of [300, 20, 1]) turns.request({ bytes, take });
   expect(turns.waitingBytes).toBe(321);
   await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
   expect(taken).toEqual([21, 1, 0]);
+});
+
+test("while too much is on its way nobody has a turn, and requests are taken in all the same", async () => {
+  const turns = new Turns(1_000, 10, 100);
+  const seen: string[] = [];
+  const round = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+  const taker = (name: string): TurnTaker => ({ takeTurn: () => seen.push(name) });
+  const [slow, other] = [turns.sent(60), turns.sent(60)];
+  turns.enter(taker("turn"));
+  turns.request({ bytes: 1, take: () => void seen.push("request") });
+  await round();
+  expect(seen).toEqual(["request"]);
+  slow();
+  slow();
+  await round();
+  expect(seen).toEqual(["request", "turn"]);
+  other();
+  turns.enter(taker("later"));
+  await round();
+  expect(seen).toEqual(["request", "turn", "later"]);
 });
