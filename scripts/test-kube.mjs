@@ -24,6 +24,7 @@ if (!process.argv.includes("--get")) {
   const args = [
     join(root, "scripts", "test.mjs"),
     "test/kube",
+    "test/kube-status",
     "test/deploy",
     "test/admission",
     "test/injection",

@@ -100,9 +100,10 @@ export class Acknowledgements {
     for (const alike of byView.values()) {
       const [first] = alike;
       if (first === undefined) continue;
+      const concerns = await this.#slices.finish(this.#concerns.ofView(mesh, first));
       const acknowledged = alike.map(({ id }) => revisions.acknowledgedBy(id));
       const least = Math.min(...acknowledged);
-      for (const key of this.#concerns.ofView(mesh, first)) {
+      for (const key of concerns) {
         const since = this.#changedAt.get(key) ?? 0;
         const have = least >= since ? alike.length : acknowledged.filter((revision) => revision >= since).length;
         add(key, { concerned: alike.length, acknowledged: have, rejected: 0 });
@@ -112,7 +113,7 @@ export class Acknowledgements {
           const has = revisions.acknowledgedBy(proxy.id) >= (this.#changedAt.get(key) ?? 0);
           add(key, { concerned: 1, acknowledged: has ? 1 : 0, rejected: 0 });
         }
-        for (const [key, error] of this.#rejectedBy(proxy, mesh)) {
+        for (const [key, error] of this.#rejectedBy(proxy, [...concerns, ...this.#concerns.ofProxy(mesh, proxy)])) {
           const has = revisions.acknowledgedBy(proxy.id) >= (this.#changedAt.get(key) ?? 0);
           add(key, { concerned: 0, acknowledged: has ? -1 : 0, rejected: 1, error });
         }
@@ -159,8 +160,8 @@ export class Acknowledgements {
     this.#sources.onChange();
   }
 
-  /** The policies that the proxy rejects, as far as can be told, with its words. */
-  #rejectedBy(proxy: Proxy, mesh: Mesh): ReadonlyMap<string, string> {
+  /** Which of the policies that concern the proxy it rejects, as far as can be told, with its words. */
+  #rejectedBy(proxy: Proxy, concerns: readonly string[]): ReadonlyMap<string, string> {
     const found = new Map<string, string>();
     const rejections = this.#rejections.get(proxy.id);
     if (rejections === undefined) return found;
@@ -171,7 +172,7 @@ export class Acknowledgements {
         rejections.delete(typeUrl);
         continue;
       }
-      const suspects = [...this.#concerns.ofView(mesh, proxy), ...this.#concerns.ofProxy(mesh, proxy)].filter((key) => {
+      const suspects = concerns.filter((key) => {
         const changed = this.#changedAt.get(key) ?? 0;
         return changed > after && changed <= until;
       });

@@ -11,6 +11,7 @@ import type { MeshService } from "../mesh/service.js";
 import { isExported } from "../mesh/visibility.js";
 import { selects } from "../mesh/workloads.js";
 import type { Proxy } from "../proxy/proxy.js";
+import type { DestinationRule } from "../resources/destination-rule.js";
 import type { AnyResource, Kind } from "../resources/kinds.js";
 import { resourceKey } from "../resources/resource.js";
 import type { VirtualService } from "../resources/virtual-service.js";
@@ -34,16 +35,20 @@ export class Concerns {
   #lists: readonly unknown[] = [];
   #byView = new Map<string, readonly string[]>();
 
-  /** The resourceKeys of the policies that all proxies of this one's view are concerned with; extensions are apart. */
-  ofView(mesh: Mesh, proxy: Proxy): readonly string[] {
+  /**
+   * The resourceKeys of the policies that all proxies of this one's view are concerned with; extensions are apart. Found
+   * in steps between which others get a turn.
+   */
+  *ofView(mesh: Mesh, proxy: Proxy): Generator<void, readonly string[]> {
     const lists = KINDS.map((kind) => mesh.lists.get(kind));
     if (lists.some((list, index) => list !== this.#lists[index])) {
       this.#lists = lists;
       this.#byView = new Map();
     }
+    const byView = this.#byView;
     const view = viewOf(mesh, proxy);
-    const known = this.#byView.get(view) ?? [...concerning(mesh, proxy)];
-    this.#byView.set(view, known);
+    const known = byView.get(view) ?? [...(yield* concerning(mesh, proxy))];
+    byView.set(view, known);
     return known;
   }
 
@@ -53,29 +58,36 @@ export class Concerns {
   }
 }
 
-function concerning(mesh: Mesh, proxy: Proxy): ReadonlySet<string> {
+function* concerning(mesh: Mesh, proxy: Proxy): Generator<void, ReadonlySet<string>> {
   const scope = proxy.role === "sidecar" ? sidecarScope(mesh, proxy) : namespaceScope(mesh, proxy.namespace);
   const [gateways, rules] = proxy.role === "sidecar" ? [[], meshRules(scope)] : gatewayRules(mesh, proxy);
+  const keys = new Set([...gateways, ...(scope.sidecar ? [scope.sidecar] : [])].map(resourceKey));
   const services = new Map<string, MeshService>();
   for (const egress of scope.egress) for (const service of egress.services) services.set(service.hostname, service);
-  for (const rule of rules) for (const service of destinations(rule, scope)) services.set(service.hostname, service);
-  const found: readonly AnyResource[] = [
-    ...gateways,
-    ...(scope.sidecar ? [scope.sidecar] : []),
-    ...rules.flatMap((rule) => [rule, ...rule.spec.http.map((_, index) => ruleOrigin(rule, index).owner)]),
-    ...[...services.values()].flatMap((service) => definitions(mesh, service)),
-    ...mesh.destinationRules.all.filter((rule) => {
-      const host = fullHostname(rule.spec.host, rule.meta.namespace);
-      if (!appliesTo(rule, proxy)) return false;
-      return services.has(host) || (isWildcard(host) && [...services.keys()].some((name) => hostCovers(host, name)));
-    }),
-  ];
-  const keys = new Set(found.map(resourceKey));
+  for (const rule of rules) {
+    for (const service of destinations(rule, scope)) services.set(service.hostname, service);
+    keys.add(resourceKey(rule));
+    for (const index of rule.spec.http.keys()) keys.add(resourceKey(ruleOrigin(rule, index).owner));
+    yield;
+  }
+  for (const service of services.values()) {
+    for (const definition of definitions(mesh, service)) keys.add(resourceKey(definition));
+    yield;
+  }
+  for (const rule of mesh.destinationRules.all) {
+    if (appliesTo(rule, proxy) && reaches(services, rule)) keys.add(resourceKey(rule));
+    yield;
+  }
   for (const rollout of mesh.rollouts.values()) {
     const { virtualService } = rollout.spec;
     if (keys.has(`VirtualService/${rollout.meta.namespace}/${virtualService}`)) keys.add(resourceKey(rollout));
   }
   return keys;
+}
+
+function reaches(services: ReadonlyMap<string, MeshService>, { meta, spec }: DestinationRule): boolean {
+  const host = fullHostname(spec.host, meta.namespace);
+  return services.has(host) || (isWildcard(host) && [...services.keys()].some((name) => hostCovers(host, name)));
 }
 
 function meshRules(scope: Scope): readonly VirtualService[] {

@@ -1,15 +1,18 @@
 // What the leading replica does for as long as it leads: makes the status of each policy, and writes those that differ.
+import { isDeepStrictEqual } from "node:util";
 
 import type { KubeClient } from "../kube/client.js";
 import type { KubeFault } from "../kube/object.js";
 import { wholeTime } from "../kube/time.js";
+import { prepareAnalysis } from "../mesh/analysis/analyze.js";
+import type { Mesh } from "../mesh/mesh.js";
 import { Slices } from "../publish/slices.js";
 import type { Kind } from "../resources/kinds.js";
 import type { Violation } from "../resources/violation.js";
 import type { KubernetesObject, KubernetesSource } from "../sources/kubernetes.js";
 import type { SourceState } from "../sources/source.js";
 import { type Count, sum } from "./acknowledgements.js";
-import { conditionOf, type PolicyStatus, policyStatus } from "./conditions.js";
+import { conditionOf, type Findings, type PolicyStatus, policyStatus } from "./conditions.js";
 import { RejectionEvents, type RejectionReason } from "./rejection-events.js";
 import { policyId, type Report } from "./report.js";
 import { type StatusTarget, StatusWriter } from "./status-writer.js";
@@ -18,6 +21,7 @@ export interface LeadingTermOptions {
   readonly client: KubeClient;
   readonly identity: string;
   readonly source: Pick<KubernetesSource, "object" | "policies" | "policyLists">;
+  readonly publisher: { readonly mesh: Mesh };
   readonly defaultNamespace: string;
   /** See KubeStatusSources. */
   readonly violations: () => readonly Violation[];
@@ -37,6 +41,8 @@ export class LeadingTerm {
   readonly #slices = new Slices(SLICE_MS);
   /** By resourceKey, the rejection that was told last. */
   readonly #told = new Map<string, string>();
+  /** By resourceKey, what the last status that was wanted is made from. */
+  readonly #known = new Map<string, Known>();
 
   constructor(options: LeadingTermOptions) {
     this.#options = options;
@@ -65,7 +71,8 @@ export class LeadingTerm {
     counts: ReadonlyMap<string, Count>,
     reports: readonly (Report | undefined)[],
   ): Promise<void> {
-    const { source, violations } = this.#options;
+    const { source, violations, publisher } = this.#options;
+    await this.#slices.finish(prepareAnalysis(publisher.mesh));
     const mutual = byKey(violations());
     const duplicates = byKey(state.violations.filter(({ code }) => code === "duplicate-object"));
     const keys = new Set(source.policies());
@@ -78,15 +85,18 @@ export class LeadingTerm {
       if (object === undefined || (object.resource !== state.resources.get(key) && shadowed.length === 0)) continue;
       const { count, silent } = total(object, counts.get(key) ?? NO_PROXIES, reports);
       const { generation } = object;
-      const own = [...object.violations, ...shadowed];
+      const own = shadowed.length === 0 ? object.violations : [...object.violations, ...shadowed];
+      const findings = { generation, own, mutual: mutual.get(key) ?? NONE, count, silent };
+      const { uid } = object;
+      if (isSame(this.#known.get(key), { uid, findings })) continue;
+      this.#known.set(key, { uid, findings });
       const target = { ...object, kind: key.slice(0, key.indexOf("/")) as Kind };
       const before = this.#writer.written(key, object.uid);
-      const findings = { generation, own, mutual: mutual.get(key) ?? NONE, count, silent };
       const status = policyStatus(findings, before, wholeTime());
       this.#writer.want(key, target, status);
       this.#tellRejection(key, target, { before, status, error: count.rejected > 0 ? count.error : undefined });
     }
-    for (const key of this.#told.keys()) if (!keys.has(key)) this.#told.delete(key);
+    for (const map of [this.#told, this.#known]) for (const key of map.keys()) if (!keys.has(key)) map.delete(key);
   }
 
   async close(): Promise<void> {
@@ -111,6 +121,22 @@ export class LeadingTerm {
     if (before?.observedGeneration === status.observedGeneration && isTold(before)) return;
     this.#events.record(target, reason, note);
   }
+}
+
+interface Known {
+  readonly uid: string;
+  readonly findings: Findings;
+}
+
+function isSame(before: Known | undefined, { uid, findings }: Known): boolean {
+  if (before?.uid !== uid) return false;
+  const { generation, own, mutual, count, silent } = before.findings;
+  if (generation !== findings.generation || silent !== findings.silent) return false;
+  return (
+    isDeepStrictEqual(count, findings.count) &&
+    (own === findings.own || isDeepStrictEqual(own, findings.own)) &&
+    (mutual === findings.mutual || isDeepStrictEqual(mutual, findings.mutual))
+  );
 }
 
 interface ToldRejection {

@@ -34,8 +34,12 @@ interface Wanted extends Written {
 }
 
 const FIELD_MANAGER = "headgate";
-/** Objects whose status is not there, or is forbidden, do not hold the others up; for anything else all wait. */
-const OF_THE_OBJECT = new Set([403, 404, 409, 422]);
+/** Gone, or replaced: what is there in its place has a status of its own. */
+const GONE = new Set([404, 409]);
+/** A status that is refused does not hold others up, and is tried again when there is nothing else; otherwise all wait. */
+const REFUSED = new Set([403, 422]);
+/** Milliseconds without tries of what matters little, after one was refused. */
+const REFUSED_MS = 5_000;
 
 /** For as long as this replica leads. */
 export class StatusWriter {
@@ -104,17 +108,21 @@ export class StatusWriter {
   }
 
   async #run(): Promise<void> {
-    const { writesPerSecond = 50 } = this.#options;
+    const { writesPerSecond = 50, mayWrite } = this.#options;
     while (!this.#stop.signal.aborted) {
+      if (!mayWrite()) {
+        await this.#sleep(this.#backoff.next());
+        continue;
+      }
       const next = this.#next();
       if (next === undefined) {
         await this.#idle();
         continue;
       }
+      const began = performance.now();
       const fault = await this.#write(...next);
-      const mayGoOn = fault === undefined || OF_THE_OBJECT.has(fault.status);
-      if (mayGoOn) this.#backoff.reset();
-      await this.#sleep(mayGoOn ? 1_000 / writesPerSecond : this.#backoff.next(fault));
+      if (fault === undefined) this.#backoff.reset();
+      await this.#sleep(fault ? this.#backoff.next(fault) : began + 1_000 / writesPerSecond - performance.now());
     }
   }
 
@@ -134,16 +142,17 @@ export class StatusWriter {
 
   /** Until there is something to write. */
   async #idle(): Promise<void> {
-    const woken = new Promise<void>((done) => {
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((done) => {
       this.#wake = done;
+      if (this.#others.size > 0) timer = setTimeout(done, Math.max(1, this.#nextOther - performance.now()));
+      if (this.#stop.signal.aborted) done();
     });
-    const wait = this.#others.size > 0 ? this.#sleep(Math.max(1, this.#nextOther - performance.now())) : undefined;
-    if (!this.#stop.signal.aborted) await (wait === undefined ? woken : Promise.race([woken, wait]));
+    clearTimeout(timer);
   }
 
   async #write(key: string, wanted: Wanted): Promise<KubeFault | undefined> {
-    const { client, mayWrite } = this.#options;
-    if (!mayWrite()) return undefined;
+    const { client } = this.#options;
     const { kind, type, name, namespace, uid } = wanted.target;
     const at = { name, ...(namespace === undefined ? {} : { namespace }) };
     const object = {
@@ -157,17 +166,30 @@ export class StatusWriter {
       const options = { fieldManager: FIELD_MANAGER, subresource: "status", signal: this.#stop.signal };
       await client.apply(type, at, object, options);
       this.#written.set(key, { uid, status: wanted.status });
+      if (this.#fault !== undefined) this.#hurry();
       this.#settle(undefined);
       return undefined;
     } catch (error) {
       if (this.#stop.signal.aborted) return undefined;
       const fault = error as KubeFault;
-      // Gone, or replaced: what is there in its place has a status of its own.
-      if (fault.status === 404 || fault.status === 409) return undefined;
+      if (GONE.has(fault.status)) return undefined;
       this.#settle(fault);
-      if (!OF_THE_OBJECT.has(fault.status) && !this.#urgent.has(key)) this.#urgent.set(key, wanted);
-      return fault;
+      this.#tryAgain(key, wanted, REFUSED.has(fault.status));
+      return REFUSED.has(fault.status) ? undefined : fault;
     }
+  }
+
+  #tryAgain(key: string, wanted: Wanted, isRefused: boolean): void {
+    if (isRefused) this.#nextOther = performance.now() + REFUSED_MS;
+    // Something newer may be wanted by now.
+    if (!this.#urgent.has(key) && !this.#others.has(key)) (isRefused ? this.#others : this.#urgent).set(key, wanted);
+  }
+
+  /** What was refused may be taken now. */
+  #hurry(): void {
+    for (const [key, wanted] of this.#others) this.#urgent.set(key, wanted);
+    this.#others.clear();
+    this.#nextOther = 0;
   }
 
   #settle(fault: KubeFault | undefined): void {
@@ -177,6 +199,6 @@ export class StatusWriter {
   }
 
   async #sleep(ms: number): Promise<void> {
-    await sleep(ms, undefined, { signal: this.#stop.signal }).catch(() => {});
+    if (ms > 0) await sleep(ms, undefined, { signal: this.#stop.signal }).catch(() => {});
   }
 }

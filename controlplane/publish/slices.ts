@@ -21,6 +21,15 @@ export class Slices {
     });
   }
 
+  /** Does all steps, with turns of others between them as need be. */
+  async finish<T>(steps: Iterator<void, T>): Promise<T> {
+    for (;;) {
+      const { done, value } = steps.next();
+      if (done) return value;
+      if (this.isOver()) await this.turn();
+    }
+  }
+
   #next(): void {
     this.#end = performance.now() + this.millis;
     this.#waiting.shift()?.();

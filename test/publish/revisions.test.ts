@@ -61,3 +61,17 @@ test("Violations are counted for the newest changes alone, so that old states ar
   expect(await violations()).toEqual([1, undefined, 3, 4, 5, 6, 7, 8, 9, 10]);
   expect(counted).toEqual([1, 3, 4, 5, 6, 7, 8, 9, 10]);
 });
+
+test("A proxy that has something outstanding has acknowledged all that came before, whether or not it concerned it", () => {
+  const revisions = new Revisions();
+  publish(revisions);
+  revisions.connected("a");
+  revisions.settled("a");
+  publish(revisions);
+  publish(revisions);
+  revisions.touched("a");
+  publish(revisions);
+  revisions.touched("a");
+  publish(revisions);
+  expect(revisions.acknowledgedBy("a")).toBe(3);
+});

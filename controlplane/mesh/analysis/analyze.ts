@@ -16,12 +16,7 @@ import { unreachableRules } from "./unreachable.js";
 
 /** In a fixed order for equal input. */
 export function analyze(mesh: Mesh): Violation[] {
-  const scopes = new Map<string, Scope>();
-  const scopeOf = (namespace: string): Scope => {
-    const scope = scopes.get(namespace) ?? namespaceScope(mesh, namespace);
-    scopes.set(namespace, scope);
-    return scope;
-  };
+  const scopeOf = scopesOf(mesh);
   const gateways = [...mesh.gateways.values()];
   return [
     ...mesh.virtualServices.flatMap((virtualService) => ruleFaults(mesh, virtualService, scopeOf)),
@@ -34,6 +29,24 @@ export function analyze(mesh: Mesh): Violation[] {
     ...[...mesh.sidecars.values()].flatMap(sidecarConflicts),
     ...extensionFaults(mesh),
   ];
+}
+
+/** Does most of what analyze() has to do for the mesh, which then finds it done, in steps between which others get a turn. */
+export function* prepareAnalysis(mesh: Mesh): Generator<void> {
+  const scopeOf = scopesOf(mesh);
+  for (const virtualService of mesh.virtualServices) {
+    ruleFaults(mesh, virtualService, scopeOf);
+    yield;
+  }
+}
+
+function scopesOf(mesh: Mesh): (namespace: string) => Scope {
+  const scopes = new Map<string, Scope>();
+  return (namespace) => {
+    const scope = scopes.get(namespace) ?? namespaceScope(mesh, namespace);
+    scopes.set(namespace, scope);
+    return scope;
+  };
 }
 
 interface Found {
