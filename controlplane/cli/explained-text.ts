@@ -1,5 +1,6 @@
 // An explanation as a person reads it.
 import type { Explained, FaultOdds } from "../explain/explain.js";
+import type { PassedExtension } from "../explain/passed-extensions.js";
 
 export function explainedText(explained: Explained): string {
   const lines = [
@@ -9,12 +10,26 @@ export function explainedText(explained: Explained): string {
     `route        ${explained.route}`,
     ...outcomeLines(explained),
     ...(explained.fault ? [`fault        ${faultText(explained.fault)}`] : []),
+    ...extensionLines(explained.extensions),
     ...(explained.rejected.length > 0 ? ["", "Earlier alternatives that did not match:"] : []),
     ...explained.rejected.map(
       ({ virtualService, index, match, because }) => `  ${virtualService} http[${index}].match[${match}]: ${because}`,
     ),
   ];
   return `${lines.join("\n")}\n`;
+}
+
+function extensionLines(extensions: readonly PassedExtension[]): string[] {
+  if (extensions.length === 0) return [];
+  return [
+    "",
+    "Extensions that the request passes through, in order, and that are not run here:",
+    ...extensions.map(({ kind, namespace, name, phase, priority, place, url }) => {
+      const phaseText = phase === "UNSPECIFIED" ? "no phase" : `phase ${phase}`;
+      const runs = url === null ? "a script" : url;
+      return `  ${place} the decision  ${kind} ${namespace}/${name} (${phaseText}, priority ${priority}): ${runs}`;
+    }),
+  ];
 }
 
 function ruleText({ rule, destinations }: Explained): string {

@@ -20,6 +20,7 @@ import { siteObstacle } from "../translate/site.js";
 import type { FilterRequest } from "../wasm-host/request.js";
 import type { Explanation as FilterExplanation, TrafficFilter } from "../wasm-host/traffic-filter.js";
 import { findHost } from "./find-host.js";
+import { type PassedExtension, passedExtensions } from "./passed-extensions.js";
 
 /** A request at a proxy. */
 export interface DescribedRequest extends FilterRequest {
@@ -79,6 +80,8 @@ export interface Explained {
     readonly match: number;
     readonly because: string;
   }[];
+  /** What else the request passes through, in order; its effect is not part of this explanation. */
+  readonly extensions: readonly PassedExtension[];
   /** The path that the rules see. */
   readonly path: string;
   /** Envoy first sends the client to that path by a redirect. */
@@ -96,17 +99,21 @@ export function explainRequest(
   const context = createContext(mesh, proxy, { trafficFilter: { wasm } }, new Memo());
   const found = findHost(request.authority, request.port, request.gateway, context);
   if ("error" in found) return found;
-  if (found.governing.length === 0) return explainNative(found.domain, found.service?.hostname ?? "", request);
+  const extensions = passedExtensions(context, request.port);
+  if (found.governing.length === 0)
+    return { ...explainNative(found.domain, found.service?.hostname ?? "", request), extensions };
   const rules = buildHostRules(found.governing, context);
   const { compiled, problems } = compilePolicy(rules.policy);
   if (!compiled)
     return { error: `the host's rules do not compile: ${problems.map(({ message }) => message).join("; ")}` };
   const decided = filter.explain(compiled, request, { now: request.now, random: request.seed });
   if ("error" in decided) return decided;
-  return describe(found.domain, rules, found.governing, decided, context);
+  return { ...describe(found.domain, rules, found.governing, decided, context), extensions };
 }
 
-function explainNative(domain: string, hostname: string, request: DescribedRequest): Explained {
+type Decided = Omit<Explained, "extensions">;
+
+function explainNative(domain: string, hostname: string, request: DescribedRequest): Decided {
   const cluster = clusterName("outbound", request.port, "", hostname);
   return {
     host: domain,
@@ -130,7 +137,7 @@ function describe(
   governing: readonly GoverningRules[],
   decided: FilterExplanation,
   context: Context,
-): Explained {
+): Decided {
   const index = decided.ruleIndex ?? -1;
   const source = rules.sources[index];
   const policy = rules.policy[index];

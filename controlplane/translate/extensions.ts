@@ -26,17 +26,22 @@ export function proxyExtensions({ memo, mesh, proxy }: Context): readonly Extens
   return memo.list(`extensions of ${proxy.id}`, [mesh.extensions, proxy], () => extensionsFor(mesh, proxy));
 }
 
-/** The filters that stand before the traffic filter decides (phases AUTHN, AUTHZ), and those right before the router. */
-export function extensionFilters(
-  context: Context,
-  site: TrafficSite,
-): { readonly early: readonly HttpFilter[]; readonly late: readonly HttpFilter[] } {
+/** What stands before the traffic filter decides (phases AUTHN, AUTHZ), and what stands right before the router. */
+export interface Placed<T> {
+  readonly early: readonly T[];
+  readonly late: readonly T[];
+}
+
+/** The extensions that this traffic passes through, in the chain's order. */
+export function placedExtensions(context: Context, site: TrafficSite): Placed<Extension> {
   const matching = proxyExtensions(context).filter(({ spec }) => isFor(spec.match, site));
   const isEarly = ({ spec }: Extension) => spec.phase === "AUTHN" || spec.phase === "AUTHZ";
-  return {
-    early: matching.filter(isEarly).map(extensionFilter),
-    late: matching.filter((extension) => !isEarly(extension)).map(extensionFilter),
-  };
+  return { early: matching.filter(isEarly), late: matching.filter((extension) => !isEarly(extension)) };
+}
+
+export function extensionFilters(context: Context, site: TrafficSite): Placed<HttpFilter> {
+  const { early, late } = placedExtensions(context, site);
+  return { early: early.map(extensionFilter), late: late.map(extensionFilter) };
 }
 
 function isFor(match: Extension["spec"]["match"], { mode, port }: TrafficSite): boolean {

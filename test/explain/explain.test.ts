@@ -78,6 +78,45 @@ const V1 = "outbound|9080|v1|reviews.default.svc.cluster.local";
 const V2 = "outbound|9080|v2|reviews.default.svc.cluster.local";
 
 describe("headgate explain", () => {
+  it("names the extensions that a request passes through, in order, and none that are for other traffic", async () => {
+    const extended = await scope.directory();
+    const plugin = (name: string, spec: string) =>
+      `apiVersion: extensions.istio.io/v1alpha1\nkind: WasmPlugin\nmetadata: {name: ${name}}\nspec: {url: "headgate://${name}", ${spec}}\n---\n`;
+    const plugins = [
+      plugin("late", "phase: STATS"),
+      plugin("low", "phase: AUTHN"),
+      plugin("high", "phase: AUTHN, priority: 5, match: [{mode: CLIENT, ports: [{number: 9080}]}]"),
+      plugin("inbound", "phase: AUTHN, priority: 9, match: [{mode: SERVER}]"),
+      plugin("port", "match: [{ports: [{number: 1}]}]"),
+      plugin("others", "priority: 9, selector: {matchLabels: {app: other}}"),
+    ];
+    const script = "spec: {phase: AUTHZ, lua: {inlineCode: 'function envoy_on_request(handle) end'}}";
+    const lua = `apiVersion: extensions.istio.io/v1alpha1\nkind: TrafficExtension\nmetadata: {name: script}\n${script}\n`;
+    await writeFile(join(extended, "extensions.yaml"), plugins.join("") + lua);
+    const request = ["--config", extended, "--authority", "reviews", "--port", "9080"];
+    const { extensions } = await explain(...request);
+    expect(extensions.map(({ name, place }) => `${name} ${place}`)).toEqual([
+      "high before",
+      "low before",
+      "script before",
+      "late after",
+    ]);
+    expect(extensions[0]).toEqual({
+      kind: "WasmPlugin",
+      namespace: "default",
+      name: "high",
+      phase: "AUTHN",
+      priority: 5,
+      place: "before",
+      url: "headgate://high",
+    });
+    const { stdout } = await headgate("explain", "--config", directory, ...request);
+    expect(stdout).toContain("before the decision  WasmPlugin default/high (phase AUTHN, priority 5): headgate://high");
+    expect(stdout).toContain(
+      "before the decision  TrafficExtension default/script (phase AUTHZ, priority 0): a script",
+    );
+  });
+
   it("names the rule, its destinations and fault odds, and why no earlier alternative matched", async () => {
     const explained = await explain("--authority", "reviews:9080", "-H", "end-user: jason");
     expect(explained).toMatchObject({
