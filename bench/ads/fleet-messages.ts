@@ -24,6 +24,8 @@ export type FleetOrder =
   | { readonly order: "expect" }
   /** Counts from now on, until every proxy has got a resource of this name anew. */
   | { readonly order: "await"; readonly typeUrl: string; readonly name: string }
+  /** The first proxy rejects the next response of a type, with these words. */
+  | { readonly order: "reject"; readonly typeUrl: string; readonly error: string }
   /** What was received since counting began. */
   | { readonly order: "count" };
 
@@ -51,4 +53,6 @@ export type FleetReport =
       readonly at: readonly number[];
       readonly counts: Counts;
     }
+  /** When the first proxy had sent its rejection, by clock.ts. */
+  | { readonly report: "rejected"; readonly at: number }
   | { readonly report: "counted"; readonly counts: Counts };

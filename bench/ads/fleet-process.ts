@@ -23,6 +23,7 @@ class Fleet {
   #order: ConnectOrder | undefined;
   #connecting: Set<Member> | undefined;
   #awaited: { typeUrl: string; name: string; at: Map<SimulatedProxy, number> } | undefined;
+  #rejecting: { readonly proxy: SimulatedProxy; readonly typeUrl: string } | undefined;
   #resources = 0;
   #refused = 0;
   #cpu = process.cpuUsage();
@@ -60,6 +61,13 @@ class Fleet {
     this.#awaited = { typeUrl, name, at: new Map() };
   }
 
+  reject(typeUrl: string, error: string): void {
+    const [proxy] = this.#members.keys();
+    if (!proxy) throw new Error("there are no proxies");
+    proxy.rejections.set(typeUrl, error);
+    this.#rejecting = { proxy, typeUrl };
+  }
+
   counts(): Counts {
     let [bytes, responses] = [0, 0];
     for (const proxy of this.#members.keys()) {
@@ -93,6 +101,10 @@ class Fleet {
 
   #received(proxy: SimulatedProxy, { typeUrl, resources }: ScannedResponse): void {
     this.#resources += resources.length;
+    if (this.#rejecting?.proxy === proxy && this.#rejecting.typeUrl === typeUrl) {
+      this.#rejecting = undefined;
+      this.report({ report: "rejected", at: now() });
+    }
     const member = this.#members.get(proxy);
     if (member && this.#connecting?.has(member)) {
       member.answered.add(typeUrl);
@@ -148,6 +160,7 @@ process.on("message", (order: FleetOrder) => {
   else if (order.order === "reconnect") void fleet.reconnect();
   else if (order.order === "expect") fleet.expectReturn();
   else if (order.order === "await") fleet.await(order.typeUrl, order.name);
+  else if (order.order === "reject") fleet.reject(order.typeUrl, order.error);
   else fleet.report({ report: "counted", counts: fleet.counts() });
 });
 process.on("disconnect", () => process.exit());

@@ -2,6 +2,7 @@
 // what is measured.
 import { type ClientHttp2Session, type ClientHttp2Stream, connect, constants } from "node:http2";
 
+export const ADS_PATH = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 /** Envoy's own windows are as large, so that flow control holds nobody up who reads. */
 const WINDOW_BYTES = 16 * 1024 * 1024;
 const PREFIX_BYTES = 5;

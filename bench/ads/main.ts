@@ -5,6 +5,8 @@ import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { type ChangeFigures, measureChanges } from "./changes.js";
 import { type ChurnFigures, measureChurn } from "./churn.js";
+import { type HostileFigures, measureHostile } from "./hostile.js";
+import { measureRejected, type RejectedFigures } from "./rejected.js";
 import { measureRepoints, type RepointFigures } from "./repoints.js";
 import { report } from "./report.js";
 import { measureStalled, type StalledFigures } from "./stalled.js";
@@ -18,6 +20,8 @@ export interface Results {
   readonly stalled?: StalledFigures;
   readonly churn?: ChurnFigures;
   readonly repoints?: RepointFigures;
+  readonly rejected?: RejectedFigures;
+  readonly hostile?: HostileFigures;
 }
 
 const USAGE = `npm run bench:ads -- [--services N] [--proxies M] [--namespaces K] [--changes C] [--profile DIR]
@@ -26,6 +30,8 @@ const USAGE = `npm run bench:ads -- [--services N] [--proxies M] [--namespaces K
   --stalled        one client that stops reading
   --churn          changes in a row, 100,000 unless --changes says otherwise
   --repoints       repoints of a real Envoy under 1,000 requests/s, 1,000 unless --changes says otherwise
+  --rejected       one proxy rejects changes that all are sent
+  --hostile        10,000 half-open streams, and requests that are too large, without a node, and no requests at all
   --all            everything, at full size
   --out FILE       the results as JSON
   --check          exit with 1 when a target is missed
@@ -42,6 +48,8 @@ const { values } = parseArgs({
     stalled: { type: "boolean", default: false },
     churn: { type: "boolean", default: false },
     repoints: { type: "boolean", default: false },
+    rejected: { type: "boolean", default: false },
+    hostile: { type: "boolean", default: false },
     all: { type: "boolean", default: false },
     out: { type: "string" },
     check: { type: "boolean", default: false },
@@ -61,13 +69,13 @@ async function run(): Promise<void> {
 }
 
 async function measure(): Promise<Results> {
-  const { storm, stalled, churn, repoints, all } = values;
+  const { storm, stalled, churn, repoints, rejected, hostile, all } = values;
   const count = (value: string | undefined, otherwise: number) => (value === undefined ? otherwise : Number(value));
   const size = (services: number, proxies: number) => ({
     services: count(values.services, services),
     proxies: count(values.proxies, proxies),
   });
-  const only = storm || stalled || churn || repoints;
+  const only = storm || stalled || churn || repoints || rejected || hostile;
   const rows = all || !only ? (values.services || values.proxies ? [0] : [100, 1_000, 5_000]) : [];
   const changes: ChangeFigures[] = [];
   for (const services of rows) {
@@ -104,7 +112,15 @@ async function measure(): Promise<Results> {
     ...(repoints || all
       ? { repoints: await told("repoints", () => measureRepoints(count(values.changes, 1_000))) }
       : {}),
+    ...(rejected || all
+      ? { rejected: await told("rejections", () => measureRejected({ ...size(1_000, 50), rounds: 20 })) }
+      : {}),
+    ...(hostile || all ? { hostile: await told("hostile clients", () => measureHostile(hostileOptions())) } : {}),
   };
+}
+
+function hostileOptions() {
+  return { services: 100, proxies: 50, halfOpen: 10_000, requests: 100 };
 }
 
 function told<T>(what: string, work: () => Promise<T>): Promise<T> {

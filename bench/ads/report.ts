@@ -6,7 +6,7 @@ import type { Target } from "./targets.js";
 const MB = 1_000_000;
 
 export function report(results: Results, judged: readonly Target[]): string {
-  const { machine, changes, storm, stalled, churn, repoints } = results;
+  const { machine, changes, storm, stalled, churn, repoints, rejected, hostile } = results;
   const parts = [
     `${machine.cpu}, ${machine.cores} cores, Node ${machine.node}; load average ${machine.load.toFixed(1)} at the end of the table`,
   ];
@@ -63,6 +63,12 @@ export function report(results: Results, judged: readonly Target[]): string {
       ...repoints.examples,
     );
   }
+  if (rejected) {
+    parts.push(
+      `a rejection was told of after ${millis(rejected.medianMillis)}, at most ${millis(rejected.slowestMillis)}; ${rejected.sentAgain} responses after it`,
+    );
+  }
+  if (hostile) parts.push(hostileReport(hostile));
   parts.push(
     table(
       ["TARGET", "MEASURED", "MET"],
@@ -70,6 +76,13 @@ export function report(results: Results, judged: readonly Target[]): string {
     ),
   );
   return `${parts.map((part) => part.trimEnd()).join("\n\n")}\n`;
+}
+
+function hostileReport(hostile: NonNullable<Results["hostile"]>): string {
+  const { ended, left, quietP99Millis, hostileP99Millis, newProxyMillis, memoryBytes } = hostile;
+  const how = Object.entries(ended).map(([status, count]) => `${count} with ${status}`);
+  return `hostile streams ended by gRPC status: ${how.join(", ")}; ${left} are left, and ${megabytes(memoryBytes)} of memory
+change -> proxy, p99: ${millis(quietP99Millis)} before, ${millis(hostileP99Millis)} meanwhile; a new proxy had everything after ${seconds(newProxyMillis)}`;
 }
 
 function changeTable(changes: Results["changes"]): string {

@@ -13,6 +13,15 @@ export interface ServiceState {
   readonly endpoint?: number;
 }
 
+/** Where an endpoint listens. */
+export interface Place {
+  readonly address: string;
+  readonly port: number;
+}
+
+/** Those of one service: two of version v1 and one of v2. */
+export type Places = readonly [Place, Place, Place];
+
 const INITIAL: ServiceState = { weight: 80 };
 
 export function hostOf(number: number): string {
@@ -24,13 +33,13 @@ export function virtualHostOf(number: number): string {
   return `${PORT}/${hostOf(number)}:${PORT}`;
 }
 
-/** Writes the files of services 0 to count - 1, 100 in a directory. */
-export async function writeServices(directory: string, count: number): Promise<void> {
+/** Writes the files of services 0 to count - 1, 100 in a directory. Their endpoints are made up unless places are given. */
+export async function writeServices(directory: string, count: number, places?: Places): Promise<void> {
   for (let first = 0; first < count; first += 100) {
     await mkdir(join(directory, folderOf(first)), { recursive: true });
     const numbers = Array.from({ length: Math.min(100, count - first) }, (_, index) => first + index);
     await Promise.all(
-      numbers.map((number) => writeFile(join(directory, pathOf(number)), serviceYaml(number, INITIAL))),
+      numbers.map((number) => writeFile(join(directory, pathOf(number)), serviceYaml(number, INITIAL, places))),
     );
   }
 }
@@ -53,10 +62,19 @@ function pathOf(number: number): string {
   return join(folderOf(number), `svc-${number}.yaml`);
 }
 
+function madeUp(number: number, endpoint: number): Places {
+  const place = (last: number) => ({ address: `10.${100 + (number >> 8)}.${number & 255}.${last}`, port: 8080 });
+  return [place(endpoint), place(251), place(252)];
+}
+
 /** One ServiceEntry with 3 static endpoints, one DestinationRule with 2 subsets, one VirtualService with 3 rules. */
-function serviceYaml(number: number, { weight, endpoint = 1 }: ServiceState): string {
+function serviceYaml(
+  number: number,
+  { weight, endpoint = 1 }: ServiceState,
+  places = madeUp(number, endpoint),
+): string {
   const host = hostOf(number);
-  const network = `10.${100 + (number >> 8)}.${number & 255}`;
+  const [first, second, third] = places.map(({ address, port }) => `address: ${address}, ports: {http: ${port}}`);
   return `apiVersion: networking.istio.io/v1
 kind: ServiceEntry
 metadata: {name: svc-${number}, namespace: default}
@@ -64,11 +82,11 @@ spec:
   hosts: [${host}]
   location: MESH_INTERNAL
   resolution: STATIC
-  ports: [{number: ${PORT}, name: http, protocol: HTTP, targetPort: 8080}]
+  ports: [{number: ${PORT}, name: http, protocol: HTTP}]
   endpoints:
-  - {address: ${network}.${endpoint}, labels: {version: v1}}
-  - {address: ${network}.251, labels: {version: v1}}
-  - {address: ${network}.252, labels: {version: v2}}
+  - {${first}, labels: {version: v1}}
+  - {${second}, labels: {version: v1}}
+  - {${third}, labels: {version: v2}}
 ---
 apiVersion: networking.istio.io/v1
 kind: DestinationRule

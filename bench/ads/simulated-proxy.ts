@@ -7,10 +7,9 @@ import { ListenerSchema } from "../../controlplane/gen/envoy/config/listener/v3/
 import { RouteConfigurationSchema } from "../../controlplane/gen/envoy/config/route/v3/route_pb.js";
 import { HttpConnectionManagerSchema } from "../../controlplane/gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
 import { CLUSTER, ENDPOINTS, EXTENSION_CONFIG, LISTENER, ROUTES, VIRTUAL_HOST } from "../../controlplane/xds/order.js";
-import { GrpcCall } from "./grpc-call.js";
+import { ADS_PATH, GrpcCall } from "./grpc-call.js";
 import { type DeltaRequest, encodeRequest, type ScannedResource, type ScannedResponse, scanResponse } from "./wire.js";
 
-const PATH = "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources";
 /** The clusters of services; in the measured meshes all of them get their endpoints by EDS. */
 const SERVICE_CLUSTER = "outbound|";
 
@@ -62,7 +61,7 @@ export class SimulatedProxy {
     this.#asked = new Set();
     this.#warming.clear();
     this.#unanswered = [];
-    const call = new GrpcCall(address, PATH, {
+    const call = new GrpcCall(address, ADS_PATH, {
       onMessage: (message) => this.#receive(message),
       onEnd: (status) => {
         if (this.#call !== call) return;

@@ -11,7 +11,7 @@ const KB = 1_000;
 const MB = 1_000_000;
 
 /** The targets of what was measured; what was not is left out. */
-export function targets({ changes, storm, stalled, churn, repoints }: Results): Target[] {
+export function targets({ changes, storm, stalled, churn, repoints, rejected, hostile }: Results): Target[] {
   return [
     ...changes.flatMap((row) => {
       const size = `${row.services} x ${row.proxies}`;
@@ -46,6 +46,13 @@ export function targets({ changes, storm, stalled, churn, repoints }: Results): 
           atMost("repoints: misrouted requests", repoints.misrouted, 0, ""),
         ]
       : []),
+    ...(rejected
+      ? [
+          atMost("rejection: told of", rejected.slowestMillis, 1_000, "ms"),
+          atMost("rejection: responses after it", rejected.sentAgain, 0, ""),
+        ]
+      : []),
+    ...(hostile ? hostileTargets(hostile) : []),
   ];
 }
 
@@ -56,6 +63,16 @@ function stormTargets({ reconnect, restart, firstSyncPeakRss }: NonNullable<Resu
     atMost("storm: converged after a restart", restart.convergedMillis / 1000, 30, "s"),
     atMost("storm: resources sent again", reconnect.resourcesSent + restart.resourcesSent, 0, ""),
     atMost("storm: peak RSS", peakRss / MB, 1_500, "MB"),
+  ];
+}
+
+/** The others are served, though they may have to wait; how long is ours to say. */
+function hostileTargets({ lives, left, hostileP99Millis, newProxyMillis }: NonNullable<Results["hostile"]>): Target[] {
+  return [
+    { name: "hostile clients: the process lives", measured: lives ? "it does" : "it does not", met: lives },
+    atMost("hostile clients: streams that are left", left, 0, ""),
+    atMost("hostile clients: the others' p99", hostileP99Millis / 1000, 1, "s"),
+    atMost("hostile clients: a new proxy is served", newProxyMillis / 1000, 30, "s"),
   ];
 }
 

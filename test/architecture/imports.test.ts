@@ -60,7 +60,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   "controlplane/agent": ["controlplane/identity/followed-files"],
   "controlplane/identity": ["controlplane/certificates", "controlplane/kube", "controlplane/proxy", "controlplane/xds"],
-  "controlplane/registry": [],
+  "controlplane/registry": ["controlplane/kube", "controlplane/resources/module-source"],
   "controlplane/registration": ["controlplane/proxy", "controlplane/registry/durable", "controlplane/resources"],
   "controlplane/rollout": ["controlplane/kube", "controlplane/registry", "controlplane/proxy", "controlplane/xds"],
   "controlplane/modules": [
@@ -99,6 +99,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   scripts: ["dist", "bin"],
   bin: ["dist"],
   test: [...EVERYTHING, "scripts", "dist"],
+  "test/scale": [...EVERYTHING, "bench"],
 };
 
 /** Decide by their arguments alone. */
