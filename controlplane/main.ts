@@ -20,7 +20,7 @@ import { FilterRegistry } from "./registry/registry.js";
 import { createMetricsService } from "./rollout/metrics-service.js";
 import type { Rollout } from "./rollout/plan.js";
 import { createRollouts } from "./rollout/rollouts.js";
-import type { FilterStorage } from "./rollout/storage.js";
+import type { FollowedStorage } from "./rollout/storage.js";
 import { createDirectorySource } from "./sources/directory.js";
 import { createKubernetesSource, type KubernetesSourceOptions } from "./sources/kubernetes.js";
 import { createMergedSource } from "./sources/merged.js";
@@ -47,8 +47,8 @@ export interface ControlPlaneOptions {
   readonly trafficFilter: string;
   /** The path of the module that draws faults for every try. */
   readonly tryFilter: string;
-  /** Where versions of filters and their rollouts lie; without it every proxy has the module above. Closed at the end. */
-  readonly filters?: FilterStorage;
+  /** Where versions of filters and their rollouts lie; without it every proxy has the module above. */
+  readonly filters?: FollowedStorage;
   /** Where fetched modules of extensions are kept; without it they are fetched anew at each start. */
   readonly moduleCache?: string;
   /** See CheckRequest. */
@@ -111,6 +111,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       ? undefined
       : createRollouts({
           storage: options.filters,
+          ...(options.kubernetes?.signal ? { signal: options.kubernetes.signal } : {}),
           filter: FILTER_NAME,
           proxies: () => publisher.proxies,
           uses: (filter, id) => {
@@ -267,7 +268,6 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     await source.close();
     await registrations?.close();
     await rollouts?.close();
-    options.filters?.close();
     options.kubernetes?.client.close();
     await modules.close();
     statistics.close();

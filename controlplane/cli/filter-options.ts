@@ -1,14 +1,27 @@
 // What the `headgate filter` commands have in common: where the filters lie, how faults are told, who acts.
 import { userInfo } from "node:os";
 import { resolve } from "node:path";
+import { KubeFault } from "../kube/object.js";
 import type { FilterFault } from "../registry/fault.js";
+import { createClusterStorage } from "../rollout/cluster-storage.js";
 import { createDirectoryStorage } from "../rollout/directory-storage.js";
 import type { FilterStorage } from "../rollout/storage.js";
+import { ACCESS_OPTIONS, connectToCluster } from "./cluster-access.js";
 import { type CommandIo, type CommandOption, exitCode, type OptionValues } from "./command.js";
+
+const NAMESPACE = "headgate-system";
+
+export const FILTERS_NAMESPACE_OPTION: CommandOption = {
+  flags: "--filters-namespace <namespace>",
+  summary: `the namespace of a cluster that has the filters (default: ${NAMESPACE})`,
+};
 
 /** Where the filters lie. */
 export const STORAGE_OPTIONS: readonly CommandOption[] = [
   { flags: "--filters <dir>", summary: "the directory that `headgate serve --filters` follows (default: filters)" },
+  { flags: "--kube", summary: "the filters of a Kubernetes cluster, which `headgate serve --kube` follows" },
+  ...ACCESS_OPTIONS,
+  FILTERS_NAMESPACE_OPTION,
 ];
 
 export const BY_OPTION: CommandOption = { flags: "--by <who>", summary: "who does this (default: this user)" };
@@ -20,17 +33,30 @@ export const OUTPUT_OPTION: CommandOption = {
   default: "table",
 };
 
-/** Does a command's work on the filters that its options name, and gives the exit code; the storage is closed then. */
+export function filtersNamespace({ filtersNamespace }: OptionValues): string {
+  return typeof filtersNamespace === "string" ? filtersNamespace : NAMESPACE;
+}
+
+/** Does a command's work on the filters that its options name, and gives the exit code. */
 export async function withFilters(
+  command: string,
   options: OptionValues,
   io: CommandIo,
   work: (storage: FilterStorage) => Promise<number>,
 ): Promise<number> {
-  const storage = createDirectoryStorage(resolve(io.cwd, String(options.filters ?? "filters")));
+  if (options.kube !== true) return work(createDirectoryStorage(resolve(io.cwd, String(options.filters ?? "filters"))));
+  if (options.filters !== undefined) return tellUsage(command, "give --filters or --kube, not both", io);
+  const connected = await connectToCluster(options, io);
+  if ("error" in connected) return tellUsage(command, connected.error, io);
+  const client = connected.value;
   try {
-    return await work(storage);
+    return await work(createClusterStorage({ client, namespace: filtersNamespace(options) }));
+  } catch (error) {
+    if (!(error instanceof KubeFault)) throw error;
+    io.stderr.write(`headgate ${command}: the cluster says: ${error.message}\n`);
+    return exitCode.unavailable;
   } finally {
-    storage.close();
+    client.close();
   }
 }
 

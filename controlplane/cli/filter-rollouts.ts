@@ -41,7 +41,7 @@ export const filterUseCommand: CommandDefinition = {
     const { name, version } = parsed.value;
     const settings = readSettings(options);
     if ("error" in settings) return tellUsage(this.name, settings.error, io);
-    return withFilters(options, io, async ({ versions, rollouts }) => {
+    return withFilters(this.name, options, io, async ({ versions, rollouts }) => {
       const shown = await new FilterRegistry(versions).show(name, version);
       if ("fault" in shown) return tellFault(this.name, shown.fault, io);
       const active = (await rollouts.list()).find((rollout) => counts(rollout) && rollout.state?.phase !== "completed");
@@ -97,7 +97,7 @@ export const filterRollbackCommand: CommandDefinition = {
   options: [BY_OPTION, ...STORAGE_OPTIONS],
 
   async run(_args, options, io) {
-    return withFilters(options, io, async ({ rollouts }) => {
+    return withFilters(this.name, options, io, async ({ rollouts }) => {
       const newest = (await rollouts.list()).findLast(counts);
       if (!newest) return tellUsage(this.name, "there is no rollout to take back", io);
       await rollouts.requestRollback(newest.plan.id, actor(options, io));
@@ -113,7 +113,7 @@ export const filterHistoryCommand: CommandDefinition = {
   options: [...STORAGE_OPTIONS, OUTPUT_OPTION],
 
   async run(_args, options, io) {
-    return withFilters(options, io, async (storage) => {
+    return withFilters(this.name, options, io, async (storage) => {
       const rollouts = (await storage.rollouts.list()).toReversed();
       const row = (rollout: Rollout) => {
         const { id, filter, version, at, by } = rollout.plan;

@@ -1,6 +1,7 @@
 // `headgate filter push|list|show|diff|remove`: the registry's versions.
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
+import { KubeFault } from "../kube/object.js";
 import { BUILT_IN, FilterRegistry, parseReference } from "../registry/registry.js";
 import type { FilterVersion } from "../registry/version-store.js";
 import { type FilterStorage, versionsInUse } from "../rollout/storage.js";
@@ -56,7 +57,7 @@ export const filterPushCommand: CommandDefinition = {
     if (configured !== undefined && !configuration)
       return tellUsage(this.name, `${options.configuration} cannot be read`, io);
     const version = String(options.version);
-    return withFilters(options, io, async (storage) => {
+    return withFilters(this.name, options, io, async (storage) => {
       const registry = new FilterRegistry(storage.versions);
       const pushed = await registry.push({
         name,
@@ -68,8 +69,14 @@ export const filterPushCommand: CommandDefinition = {
       });
       if ("fault" in pushed) return tellFault(this.name, pushed.fault, io);
       io.stdout.write(`${name}@${version} added: ${pushed.value.size} bytes, sha256 ${pushed.value.sha256}\n`);
-      const inUse = new Map(await versionsInUse(storage, name)).set(version, "this push");
-      for (const gone of await registry.collect(name, keep.value, inUse)) io.stdout.write(`${name}@${gone} removed\n`);
+      try {
+        const inUse = new Map(await versionsInUse(storage, name)).set(version, "this push");
+        for (const gone of await registry.collect(name, keep.value, inUse))
+          io.stdout.write(`${name}@${gone} removed\n`);
+      } catch (error) {
+        if (!(error instanceof KubeFault)) throw error;
+        io.stderr.write(`headgate ${this.name}: old versions stay, because the cluster says: ${error.message}\n`);
+      }
       return exitCode.ok;
     });
   },
@@ -81,7 +88,7 @@ export const filterListCommand: CommandDefinition = {
   options: [...STORAGE_OPTIONS, OUTPUT_OPTION],
 
   async run(_args, options, io) {
-    return withFilters(options, io, async (storage) => {
+    return withFilters(this.name, options, io, async (storage) => {
       const versions = await new FilterRegistry(storage.versions).list();
       const row = ({ name, version, size, abi, sha256, addedAt, addedBy }: FilterVersion) => [
         ...[name, version, String(size), abi, sha256.slice(0, 12), addedAt, addedBy],
@@ -101,7 +108,7 @@ export const filterShowCommand: CommandDefinition = {
   options: [...STORAGE_OPTIONS],
 
   async run([text = ""], options, io) {
-    return withFilters(options, io, async (storage) => {
+    return withFilters(this.name, options, io, async (storage) => {
       const found = await find(text, storage);
       if ("fault" in found) return tellFault(this.name, found.fault, io);
       io.stdout.write(`${JSON.stringify(found.value, null, 2)}\n`);
@@ -117,7 +124,7 @@ export const filterDiffCommand: CommandDefinition = {
   options: [...STORAGE_OPTIONS],
 
   async run([one = "", other = ""], options, io) {
-    return withFilters(options, io, async (storage) => {
+    return withFilters(this.name, options, io, async (storage) => {
       const [left, right] = [await find(one, storage), await find(other, storage)];
       if ("fault" in left) return tellFault(this.name, left.fault, io);
       if ("fault" in right) return tellFault(this.name, right.fault, io);
@@ -138,7 +145,7 @@ export const filterRemoveCommand: CommandDefinition = {
     const parsed = parseReference(text);
     if ("fault" in parsed) return tellFault(this.name, parsed.fault, io);
     const { name, version } = parsed.value;
-    return withFilters(options, io, async (storage) => {
+    return withFilters(this.name, options, io, async (storage) => {
       const user = (await versionsInUse(storage, name)).get(version);
       if (user !== undefined) {
         const message = `${user} names ${text}: roll that back, or have it use another version first`;

@@ -1,19 +1,12 @@
 // The flags of `headgate serve` that say which cluster is read, and what of it.
-import { existsSync } from "node:fs";
-import { homedir } from "node:os";
-import { delimiter, join, resolve } from "node:path";
-import { KubeClient } from "../kube/client.js";
 import type { KubernetesSourceOptions } from "../sources/kubernetes.js";
+import { ACCESS_OPTIONS, connectToCluster } from "./cluster-access.js";
 import type { CommandIo, CommandOption, OptionValues } from "./command.js";
 import { type Read, readNamespaces } from "./flag-values.js";
 
 export const KUBE_OPTIONS: readonly CommandOption[] = [
   { flags: "--kube", summary: "read the Kubernetes cluster; objects of --config directories win over its own" },
-  {
-    flags: "--kubeconfig <file>",
-    summary: "how to reach it (default: the pod's service account, or else $KUBECONFIG or ~/.kube/config)",
-  },
-  { flags: "--kube-context <name>", summary: "a context of the kubeconfig (default: its current one)" },
+  ...ACCESS_OPTIONS,
   { flags: "--kube-namespaces <names>", summary: "read only these namespaces, as in a,b (default: all)" },
   { flags: "--kube-secret-namespaces <names>", summary: "read Secrets of these alone (default: as --kube-namespaces)" },
   { flags: "--kube-selector <selector>", summary: "read only policies with these labels, as in app=a,env!=test" },
@@ -35,25 +28,18 @@ export async function readServeKube(
   const secrets = readNames("--kube-secret-namespaces", text("kubeSecretNamespaces"));
   if ("error" in secrets) return secrets;
   const selector = text("kubeSelector");
-  const [kubeconfig, context] = [findKubeconfig(text("kubeconfig"), io), text("kubeContext")];
-  try {
-    const client = await KubeClient.connect({
-      ...(kubeconfig === undefined ? {} : { kubeconfig }),
-      ...(context === undefined ? {} : { context }),
-    });
-    return {
-      value: {
-        client,
-        onNotice,
-        signal: io.signal,
-        ...(namespaces.value ? { namespaces: namespaces.value } : {}),
-        ...(secrets.value ? { secretNamespaces: secrets.value } : {}),
-        ...(selector === undefined ? {} : { policySelector: selector }),
-      },
-    };
-  } catch (error) {
-    return { error: (error as Error).message };
-  }
+  const connected = await connectToCluster(options, io);
+  if ("error" in connected) return connected;
+  return {
+    value: {
+      client: connected.value,
+      onNotice,
+      signal: io.signal,
+      ...(namespaces.value ? { namespaces: namespaces.value } : {}),
+      ...(secrets.value ? { secretNamespaces: secrets.value } : {}),
+      ...(selector === undefined ? {} : { policySelector: selector }),
+    },
+  };
 }
 
 /** The flags that were given, as they are written. */
@@ -62,16 +48,6 @@ function given(options: OptionValues): object {
     (name) => `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
   );
   return Object.fromEntries(names.map((name) => [name, true]));
-}
-
-/** Undefined for the pod's service account. */
-function findKubeconfig(flag: string | undefined, { cwd, env }: Pick<CommandIo, "cwd" | "env">): string | undefined {
-  if (flag !== undefined) return resolve(cwd, flag);
-  if (env.KUBERNETES_SERVICE_HOST) return undefined;
-  const named = env.KUBECONFIG?.split(delimiter).find(Boolean);
-  if (named !== undefined) return resolve(cwd, named);
-  const usual = join(env.HOME || homedir(), ".kube", "config");
-  return existsSync(usual) ? usual : undefined;
 }
 
 function readNames(flag: string, text: string | undefined): Read<readonly string[] | undefined> {

@@ -7,7 +7,6 @@ import type { KubeStatusOptions } from "../kube-status/kube-status.js";
 import { startControlPlane } from "../main.js";
 import type { Extension } from "../mesh/extensions.js";
 import type { ModuleFault } from "../modules/fault.js";
-import { createDirectoryStorage } from "../rollout/directory-storage.js";
 import type { KubernetesSourceOptions } from "../sources/kubernetes.js";
 import type { SourceState } from "../sources/source.js";
 import type { AdsEvent } from "../xds/events.js";
@@ -17,6 +16,7 @@ import { printable } from "./printable.js";
 import { rolloutText } from "./rollout-text.js";
 import { readServeAdmission, WEBHOOK_OPTIONS } from "./serve-admission.js";
 import { AUTHORITY_OPTIONS, openServeAuthority, type ServeAuthority } from "./serve-authority.js";
+import { openServeFilters, SERVE_FILTERS_OPTIONS } from "./serve-filters.js";
 import { KUBE_OPTIONS, readServeKube } from "./serve-kube.js";
 import { KUBE_STATUS_OPTIONS, readServeKubeStatus } from "./serve-kube-status.js";
 import { readServeSecurity, SECURITY_OPTIONS, type ServeSecurity } from "./serve-security.js";
@@ -46,7 +46,7 @@ export const serveCommand: CommandDefinition = {
       summary: "the namespace whose Sidecar and DestinationRules are defaults",
       default: "istio-system",
     },
-    { flags: "--filters <dir>", summary: "the directory of `headgate filter`: versions of filters and their rollouts" },
+    ...SERVE_FILTERS_OPTIONS,
     {
       flags: "--module-cache <dir>",
       summary: "where fetched modules of WasmPlugins are kept (default: fetched/ in the directory of --filters)",
@@ -100,6 +100,8 @@ export const serveCommand: CommandDefinition = {
       const directories = ((options.config ?? []) as readonly string[]).map((directory) => resolve(io.cwd, directory));
       webhook =
         admission && (await startWebhook({ ...admission, onNotice: (text) => log(printable(`webhook: ${text}`)) }));
+      const sayOfFilters = (notice: string) => log(printable(`the cluster's ${notice}`));
+      const filters = openServeFilters(options, io.cwd, kubernetes?.client, sayOfFilters);
       const controlPlane = await startControlPlane({
         directories,
         ...(kubernetes === undefined ? {} : { kubernetes }),
@@ -111,9 +113,7 @@ export const serveCommand: CommandDefinition = {
         trafficFilter: packagePath("build", "traffic.wasm"),
         tryFilter: packagePath("build", "try.wasm"),
         ...(typeof options.accessLog === "string" ? { accessLog: options.accessLog } : {}),
-        ...(typeof options.filters === "string"
-          ? { filters: createDirectoryStorage(resolve(io.cwd, options.filters)) }
-          : {}),
+        ...(filters === undefined ? {} : { filters }),
         ...moduleCache(options, io.cwd),
         plainRegistries: (options.plainRegistry ?? []) as readonly string[],
         onExtension: (extension, fault) => log(extensionText(extension, fault)),

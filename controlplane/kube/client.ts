@@ -16,6 +16,8 @@ export interface ListOptions extends Selection {
   /** Objects of a page. */
   readonly limit?: number;
   readonly continue?: string;
+  /** The items have nothing but their metadata. */
+  readonly metadataOnly?: boolean;
   readonly signal?: AbortSignal;
 }
 
@@ -43,6 +45,7 @@ export interface ApplyOptions extends WriteOptions {
   readonly force?: boolean;
 }
 
+const METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
 /** Objects of a page, where nothing else is asked for. */
 const PAGE = 500;
 /** Milliseconds. A watch that asks for bookmarks has something to tell about every minute. */
@@ -69,9 +72,15 @@ export class KubeClient {
 
   /** One page; the items have apiVersion and kind only where the server gives them. */
   async list(type: KubeType, options: ListOptions = {}): Promise<KubeList> {
-    const { namespace, limit = PAGE, continue: from, signal } = options;
+    const { namespace, limit = PAGE, continue: from, metadataOnly = false, signal } = options;
     const query = { ...selectorsOf(options), limit, continue: from };
-    const request: KubeRequest = { method: "GET", path: pathOf(type, namespace), query, ...withSignal(signal) };
+    const request: KubeRequest = {
+      method: "GET",
+      path: pathOf(type, namespace),
+      query,
+      ...(metadataOnly ? { accept: METADATA_LIST } : {}),
+      ...withSignal(signal),
+    };
     const list = (await sendForJson(this.access, request, MOST_BYTES)) as {
       readonly items?: readonly KubeObject[] | null;
       readonly metadata?: { readonly resourceVersion?: string; readonly continue?: string };

@@ -12,9 +12,12 @@ export interface KubeRequest {
   readonly body?: unknown;
   /** Of the body; application/json by default. */
   readonly contentType?: string;
+  /** The form of the answer; the whole objects as JSON by default. */
+  readonly accept?: string;
   readonly signal?: AbortSignal;
 }
 
+const JSON_TYPE = "application/json";
 /** Milliseconds without a byte, after which a request is given up. */
 const SILENCE_MS = 30_000;
 /** The largest answer to anything but a list or a watch: etcd's objects have at most 1.5 MiB, before their JSON. */
@@ -70,7 +73,7 @@ function faultOf(status: number, text: string, retryAfter: string | undefined): 
 
 async function send(access: KubeAccess, request: KubeRequest, silenceMs: number): Promise<IncomingMessage> {
   const { agent, headers } = await access.credentials().catch(unreachable);
-  const { method, query = {}, body, contentType = "application/json", signal } = request;
+  const { method, query = {}, body, contentType = JSON_TYPE, accept = JSON_TYPE, signal } = request;
   const url = new URL(access.server);
   url.pathname = `${url.pathname.replace(/\/$/, "")}${request.path}`;
   for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, String(value));
@@ -81,7 +84,7 @@ async function send(access: KubeAccess, request: KubeRequest, silenceMs: number)
       method,
       agent,
       headers: {
-        accept: "application/json",
+        accept,
         ...(text === undefined ? {} : { "content-type": contentType, "content-length": Buffer.byteLength(text) }),
         ...headers,
       },

@@ -122,12 +122,18 @@ export class ExtensionModules {
       if (!(await this.#takeChosen(entry, source.filter))) this.#inBackground(this.#followChosen(entry, source.filter));
       return;
     }
+    // The registry is near: waited for, so that no proxy is told after a restart that the module is gone.
+    if (source.type === "registry" && (await this.#take(entry, await this.#fetch(entry)))) return;
     const isStable = source.type === "http" || source.type === "oci";
     const cached =
       this.#present(entry) ?? (await findCached(this.#wantedOf(entry), this.#options).catch(() => undefined));
     const took = cached !== undefined && !entry.stop.signal.aborted && (await this.#take(entry, { value: cached }));
     // A load that is not awaited: networks are slow.
     if (!took || !isStable || pullPolicy === "Always") this.#inBackground(this.#follow(entry));
+  }
+
+  #fetch(entry: Entry): Promise<Outcome<Uint8Array>> {
+    return fetchModule(this.#wantedOf(entry), this.#options, entry.stop.signal);
   }
 
   /** What another version of the extension, or another extension, got from the same place. */
@@ -152,7 +158,7 @@ export class ExtensionModules {
     const { source } = entry.wanted.spec.wasm;
     for (let failures = 0; !signal.aborted; ) {
       const stamp = source.type === "file" ? await stampOf(source.path) : "";
-      const fetched = await fetchModule(this.#wantedOf(entry), this.#options, signal);
+      const fetched = await this.#fetch(entry);
       const took = await this.#take(entry, fetched);
       if (source.type === "file") await changed(source.path, stamp, signal);
       else if (took) return;

@@ -41,6 +41,8 @@ export interface CheckedModule {
   readonly memoryBytes: number;
 }
 
+/** Characters. Wherever a version is kept, its record has room for it. */
+const MOST_SCHEMA = 262_144;
 const COMPILED_THREAD = new URL("./trial-thread.js", import.meta.url);
 
 /** Never rejects for a bad module, whatever it does. */
@@ -106,6 +108,8 @@ function readSchema(module: WebAssembly.Module, beside: string | undefined): Out
   const [section] = WebAssembly.Module.customSections(module, SCHEMA_SECTION);
   const text = beside ?? (section && Buffer.from(section).toString("utf8"));
   if (text === undefined) return { value: undefined };
+  if (text.length > MOST_SCHEMA)
+    return refuse("filter-bad-schema", `its configuration schema has more than ${MOST_SCHEMA} characters`);
   try {
     const schema: unknown = JSON.parse(text);
     new Ajv().compile(schema as object);

@@ -34,7 +34,9 @@ export class DirectoryVersions implements VersionStore {
 
   async find(name: string, version: string): Promise<FilterVersion | "damaged" | undefined> {
     const text = await readFile(join(this.#path(name, version), "version.json"), "utf8").catch(() => undefined);
-    return text === undefined ? undefined : (parseRecord(text, name, version) ?? "damaged");
+    if (text === undefined) return undefined;
+    const record = parseRecord(text);
+    return record?.name === name && record.version === version ? record : "damaged";
   }
 
   read(name: string, version: string): Promise<Uint8Array> {

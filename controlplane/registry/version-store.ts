@@ -32,12 +32,12 @@ export interface VersionStore {
   sweep(olderThan: number): Promise<void>;
 }
 
-/** Reads what a store keeps as a record; undefined if it is none of that version. */
-export function parseRecord(text: string | undefined, name: string, version: string): FilterVersion | undefined {
+/** Reads what a store keeps as a record; undefined if it is none. Whose it is, is the store's to see. */
+export function parseRecord(text: string | undefined): FilterVersion | undefined {
   try {
     const record = JSON.parse(text ?? "") as FilterVersion;
-    const isWhole = /^[0-9a-f]{64}$/.test(record.sha256) && Number.isSafeInteger(record.size);
-    return isWhole && record.name === name && record.version === version ? record : undefined;
+    const isNamed = typeof record.name === "string" && typeof record.version === "string";
+    return isNamed && /^[0-9a-f]{64}$/.test(record.sha256) && Number.isSafeInteger(record.size) ? record : undefined;
   } catch {
     return undefined;
   }

@@ -5,9 +5,9 @@ import { DirectoryPins } from "../registry/pins.js";
 import { DirectoryRollouts } from "./directory-rollouts.js";
 import { type DirectoryLock, lockDirectory } from "./lock.js";
 import type { Peers } from "./peers.js";
-import type { FilterStorage } from "./storage.js";
+import type { FollowedStorage } from "./storage.js";
 
-export function createDirectoryStorage(directory: string): FilterStorage {
+export function createDirectoryStorage(directory: string): FollowedStorage {
   const pins = new DirectoryPins(directory);
   return {
     versions: new DirectoryVersions(directory),
@@ -15,7 +15,6 @@ export function createDirectoryStorage(directory: string): FilterStorage {
     peers: createSolitude(directory),
     pins: () => pins.read(),
     recordPins: (now) => pins.write(now),
-    close: () => {},
   };
 }
 

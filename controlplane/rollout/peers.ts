@@ -2,8 +2,11 @@
 import type { Report } from "./report.js";
 
 export interface Peers {
-  /** Begins to take part. Rejects where the storage is for one control plane, and another has it. */
-  start(): Promise<void>;
+  /**
+   * Begins to take part, once it is known what is stored or the signal aborts. Rejects where the storage is for one control
+   * plane, and another has it.
+   */
+  start(signal?: AbortSignal): Promise<void>;
   /** Whether this one may move rollouts now. */
   readonly leads: boolean;
   /** Something is to be moved, so one of them must lead. */

@@ -8,11 +8,13 @@ import { Observations } from "./observations.js";
 import type { Rollout } from "./plan.js";
 import type { Acknowledgement } from "./reporter.js";
 import { RolloutRunner } from "./runner.js";
-import type { FilterStorage } from "./storage.js";
+import type { FollowedStorage } from "./storage.js";
 import { type FilterView, filterView } from "./view.js";
 
 export interface RolloutsOptions {
-  readonly storage: FilterStorage;
+  readonly storage: FollowedStorage;
+  /** Ends the start, which may wait for a cluster. */
+  readonly signal?: AbortSignal;
   /** The filter that every proxy runs. */
   readonly filter: string;
   readonly proxies: () => ReadonlyMap<string, Candidate>;
@@ -73,8 +75,8 @@ export function createRollouts(options: RolloutsOptions): Rollouts {
     disconnected: (proxy) => observations.disconnected(proxy, now()),
     pinned: (pins) => void storage.recordPins?.(pins).catch(options.onFault),
     async start() {
-      await storage.peers.start();
-      await runner.start();
+      await storage.peers.start(options.signal);
+      await runner.start(options.signal);
     },
     async close() {
       await runner.close();

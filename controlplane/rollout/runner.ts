@@ -10,10 +10,10 @@ import { DEFAULT_GATE } from "./gate.js";
 import { counts, type Rollout, type RolloutState } from "./plan.js";
 import { failureOf, isHeld, type Report } from "./report.js";
 import { BEFORE, Reporter, type ReporterOptions } from "./reporter.js";
-import type { FilterStorage } from "./storage.js";
+import type { FollowedStorage } from "./storage.js";
 
 export interface RunnerOptions extends Omit<ReporterOptions, "gate"> {
-  readonly storage: Pick<FilterStorage, "versions" | "rollouts" | "peers">;
+  readonly storage: Pick<FollowedStorage, "versions" | "rollouts" | "peers">;
   /** The assignments changed: proxies must be published to. */
   readonly republish: () => void;
   readonly onFault: (error: unknown) => void;
@@ -48,12 +48,12 @@ export class RolloutRunner {
     this.#reporter = new Reporter({ ...options, gate: DEFAULT_GATE });
   }
 
-  /** Resolves once it is known what every proxy should have, and waits for a cluster that cannot be reached. */
-  async start(): Promise<void> {
+  /** Resolves once it is known what every proxy should have, and waits for a cluster that cannot be reached, until the signal aborts. */
+  async start(signal?: AbortSignal): Promise<void> {
     const { storage, onFault } = this.#options;
     if (storage.peers.leads) await storage.rollouts.prune();
     const backoff = new Backoff();
-    for (let fault = ""; !this.#stopped.signal.aborted; ) {
+    for (let fault = ""; !signal?.aborted; ) {
       try {
         await this.#look();
         break;
@@ -61,7 +61,7 @@ export class RolloutRunner {
         if (!(error instanceof KubeFault)) throw error;
         if (fault !== error.message) onFault(error);
         fault = error.message;
-        await this.#wait(backoff.next(error));
+        await sleep(backoff.next(error), undefined, signal ? { signal } : {}).catch(() => {});
       }
     }
     this.#loop = this.#run();

@@ -7,13 +7,15 @@ import { type RolloutStore, rolloutsInUse } from "./store.js";
 export interface FilterStorage {
   readonly versions: VersionStore;
   readonly rollouts: RolloutStore;
-  /** Of a control plane that follows the storage; commands do not start them. */
-  readonly peers: Peers;
   /** Versions that policies name. */
   pins(): Promise<readonly Pin[]>;
+}
+
+/** As a control plane has it, which carries the rollouts out. */
+export interface FollowedStorage extends FilterStorage {
+  readonly peers: Peers;
   /** The versions that the control plane's policies name now, where the storage cannot find out by itself. */
   recordPins?(pins: readonly Pin[]): Promise<void>;
-  close(): void;
 }
 
 /** The versions of a filter that must stay, each with what it is for, as in "rollout 000003" or "WasmPlugin shop/hello". */

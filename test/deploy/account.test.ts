@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { KubeClient } from "../../controlplane/kube/client.js";
+import { createClusterStorage, createFollowedStorage } from "../../controlplane/rollout/cluster-storage.js";
 import { testScope } from "../harness/scope.js";
 import { startServe } from "../harness/serve.js";
 import { eventually } from "../harness/waiting.js";
@@ -46,6 +47,7 @@ describe.skipIf("error" in kubeBinaries)("the account of deploy/kubernetes/rbac.
       });
     }
     expect(await cluster.client.get(SECRETS, { namespace: "headgate-system", name: "headgate-webhook" })).toBeDefined();
+    await replica.kill();
   });
 
   test("asks about tokens and reads a pod, and may write nothing that is not its own", async () => {
@@ -61,5 +63,28 @@ describe.skipIf("error" in kubeBinaries)("the account of deploy/kubernetes/rbac.
       status: 403,
     });
     await expect(client.get(VALIDATING, { name: "other" })).rejects.toMatchObject({ status: 403 });
+  });
+
+  test("moves rollouts on and forgets them, and adds no versions of filters", async () => {
+    const client = scope.use(await KubeClient.connect({ kubeconfig }));
+    const namespace = "headgate-system";
+    const commands = createClusterStorage({ client: cluster.client, namespace });
+    const plan = { filter: "f", version: "v", selector: {}, steps: [1], holdMillis: 0, at: "", by: "a test" };
+    const { id } = await commands.rollouts.create(plan);
+    const notices: string[] = [];
+    const own = createFollowedStorage({ client, namespace, onNotice: (notice) => notices.push(notice) });
+    scope.use(own.peers);
+    await own.peers.start();
+    own.peers.seek();
+    await eventually("it leads", () => own.peers.leads);
+    await own.rollouts.list();
+    await own.rollouts.saveState(id, { phase: "completed", step: 0, reached: 1, changedAt: "" });
+    await own.rollouts.requestRollback(id, "a test");
+    expect(await own.versions.list()).toEqual([]);
+    expect(notices).toEqual([]);
+    const config = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "a" } };
+    const configs = { group: "", version: "v1", plural: "configmaps" };
+    await expect(client.create(configs, config, namespace)).rejects.toMatchObject({ status: 403 });
+    await expect(client.list(configs, { namespace: "default" })).rejects.toMatchObject({ status: 403 });
   });
 });

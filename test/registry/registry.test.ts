@@ -1,4 +1,4 @@
-// The filter registry: what it refuses and with which code, what it keeps, and what a crash leaves.
+// The filter registry: what it refuses and with which code; and in a directory, what it keeps.
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
@@ -6,16 +6,34 @@ import { DEFAULT_LIMITS } from "../../controlplane/registry/check.js";
 import { DirectoryVersions } from "../../controlplane/registry/directory-versions.js";
 import { FilterRegistry, type PushRequest, parseReference } from "../../controlplane/registry/registry.js";
 import { withCustomSection } from "../../controlplane/registry/wasm-sections.js";
-import { compileFilter, sameFilter, TRIAL_THREAD, trafficModule } from "../harness/filter-modules.js";
+import { compileFilter, TRIAL_THREAD, trafficModule } from "../harness/filter-modules.js";
 import { testScope } from "../harness/scope.js";
+import { testVersionStore } from "./store-suite.js";
 
 const scope = testScope();
-let directory: string;
 let registry: FilterRegistry;
 
 beforeEach(async () => {
-  directory = await scope.directory();
-  registry = new FilterRegistry(new DirectoryVersions(directory));
+  registry = new FilterRegistry(new DirectoryVersions(await scope.directory()));
+});
+
+testVersionStore("a directory", async () => {
+  const directory = await scope.directory();
+  const modules = join(directory, "modules");
+  return {
+    versions: new DirectoryVersions(directory),
+    damage: (name, version, what) =>
+      writeFile(join(modules, name, version, what === "module" ? "module.wasm" : "version.json"), "changed"),
+    async leaveUnfinished() {
+      const left = join(modules, "traffic", ".unfinished-abc");
+      await mkdir(left, { recursive: true });
+      await writeFile(join(left, "module.wasm"), "half");
+    },
+    count: async () => {
+      const entries = await readdir(directory, { recursive: true, withFileTypes: true });
+      return entries.filter((entry) => entry.isFile()).length;
+    },
+  };
 });
 
 function push(wasm: Uint8Array, more: Partial<PushRequest> = {}) {
@@ -31,49 +49,12 @@ async function codeOf(wasm: Uint8Array, more: Partial<PushRequest> = {}): Promis
 const SCHEMA = '{"type":"object","properties":{"limit":{"type":"integer"}},"required":["limit"]}';
 
 describe("the registry", () => {
-  it("takes the traffic filter and tells all of it", async () => {
-    const pushed = await push(trafficModule());
-    expect(pushed).toMatchObject({ value: { name: "traffic", version: "1", abi: "0.2.1", addedBy: "a test" } });
-    expect(await registry.list()).toEqual(["value" in pushed && pushed.value]);
-    expect(await registry.module("traffic", "1")).toEqual({ value: trafficModule() });
-  });
-
-  it("never changes a version", async () => {
-    await push(trafficModule());
-    expect(await push(sameFilter("other"))).toMatchObject({ fault: { code: "filter-version-exists" } });
-    expect(await registry.module("traffic", "1")).toEqual({ value: trafficModule() });
-  });
-
-  it("lets one of many simultaneous pushes of a version win", async () => {
-    const all = await Promise.all(["a", "b", "c", "d"].map((label) => push(sameFilter(label))));
-    expect(all.filter((pushed) => "value" in pushed)).toHaveLength(1);
-    expect(await readdir(join(directory, "modules", "traffic"))).toEqual(["1"]);
-  });
-
-  it("does not see what a crash left unfinished, and takes the version again", async () => {
-    const left = join(directory, "modules", "traffic", ".unfinished-abc");
-    await mkdir(left, { recursive: true });
-    await writeFile(join(left, "module.wasm"), "half");
-    expect(await registry.list()).toEqual([]);
-    expect(await codeOf(trafficModule())).toBe("taken");
-  });
-
-  it("notices a module that was changed on disk", async () => {
-    await push(trafficModule());
-    await writeFile(join(directory, "modules", "traffic", "1", "module.wasm"), "changed");
-    expect(await registry.module("traffic", "1")).toMatchObject({ fault: { code: "filter-damaged" } });
-  });
-
-  it("keeps the newest versions and those in use", async () => {
-    for (const version of ["1", "2", "3", "4"]) await push(sameFilter(version), { version });
-    expect(await registry.collect("traffic", 2, new Set(["1"]))).toEqual(["2"]);
-    expect((await registry.list()).map(({ version }) => version)).toEqual(["1", "3", "4"]);
-  });
-
   it("reads the schema from the module or from beside it, and holds the configuration against it", async () => {
     const declared = withCustomSection(trafficModule(), "headgate.configuration-schema", Buffer.from(SCHEMA));
     expect(await codeOf(declared, { configuration: "{}" })).toBe("filter-bad-configuration");
     expect(await codeOf(trafficModule(), { schema: SCHEMA, configuration: "no" })).toBe("filter-bad-configuration");
+    const long = JSON.stringify({ type: "object", description: "x".repeat(262_144) });
+    expect(await codeOf(trafficModule(), { schema: long })).toBe("filter-bad-schema");
     expect(await push(declared, { configuration: '{"limit": 3}' })).toMatchObject({
       value: { configurationSchema: JSON.parse(SCHEMA) },
     });

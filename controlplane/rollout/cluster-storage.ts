@@ -1,0 +1,50 @@
+// Filters and rollouts on a cluster, in ConfigMaps of one namespace, which any number of control planes follow.
+import { randomBytes } from "node:crypto";
+import { hostname } from "node:os";
+import type { KubeClient } from "../kube/client.js";
+import { FollowedObjects } from "../kube/followed-objects.js";
+import { readClusterPins } from "../registry/cluster-pins.js";
+import { ClusterVersions, CONFIG_MAPS } from "../registry/cluster-versions.js";
+import { ClusterPeers } from "./cluster-peers.js";
+import { ClusterRollouts, rolloutsIn } from "./cluster-rollouts.js";
+import type { FilterStorage, FollowedStorage } from "./storage.js";
+
+export interface ClusterStorageOptions {
+  readonly client: KubeClient;
+  readonly namespace: string;
+}
+
+export interface FollowedStorageOptions extends ClusterStorageOptions {
+  /** What keeps the cluster's filters from being followed, or rollouts from being moved, and that it is over. */
+  readonly onNotice: (notice: string) => void;
+}
+
+/** The Lease of the control plane that moves rollouts, and its seconds. */
+const LEASE = "headgate-rollouts";
+const LEASE_SECONDS = 6;
+
+/** For commands: each look asks the server. */
+export function createClusterStorage({ client, namespace }: ClusterStorageOptions): FilterStorage {
+  return storageOf({ client, namespace }, new ClusterRollouts({ client, namespace }));
+}
+
+/** For a control plane. */
+export function createFollowedStorage(options: FollowedStorageOptions): FollowedStorage {
+  const { client, namespace, onNotice } = options;
+  const tell = (what: string) => (fault: Error | undefined) =>
+    onNotice(fault ? `${what}: ${fault.message}` : `${what}: no longer`);
+  const onFault = tell("filters and their rollouts cannot be read");
+  const followed = new FollowedObjects({ client, type: CONFIG_MAPS, selection: rolloutsIn(namespace), onFault });
+  const rollouts = new ClusterRollouts({ client, namespace, followed });
+  const identity = `${hostname().replaceAll(/[^-A-Za-z0-9.]/g, "-")}-${process.pid}-${randomBytes(4).toString("hex")}`;
+  const lease = {
+    ...{ client, namespace, name: LEASE, identity, seconds: LEASE_SECONDS },
+    onFault: tell("rollouts cannot be moved from here"),
+  };
+  const peers = new ClusterPeers({ followed, rollouts, lease, onFault: tell("rollouts cannot be told of from here") });
+  return { ...storageOf(options, rollouts), peers };
+}
+
+function storageOf({ client, namespace }: ClusterStorageOptions, rollouts: ClusterRollouts): FilterStorage {
+  return { versions: new ClusterVersions(client, namespace), rollouts, pins: () => readClusterPins(client) };
+}
