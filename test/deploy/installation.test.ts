@@ -1,6 +1,8 @@
 // deploy/kubernetes and deploy/gateways on a real API server: taken as they are, and what they start finds all it needs.
 import { writeFile } from "node:fs/promises";
+import { request } from "node:https";
 import { join } from "node:path";
+import { json } from "node:stream/consumers";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { KubeObject, KubeType } from "../../controlplane/kube/object.js";
 import { freePort } from "../harness/addresses.js";
@@ -26,6 +28,28 @@ interface ServiceSpec {
 
 interface ConfigMap {
   readonly data: { readonly "ca.pem": string };
+}
+
+interface Configuration {
+  readonly webhooks: readonly [{ readonly clientConfig: ClientConfig }];
+}
+
+interface ClientConfig {
+  readonly caBundle: string;
+  readonly service: { readonly name: string; readonly namespace: string; readonly path: string };
+}
+
+interface ReviewAnswer {
+  readonly response: { readonly patch: string };
+}
+
+/** Posts JSON, and resolves with that of the answer. */
+function ask(url: string, body: object, tls: { readonly ca: string; readonly servername: string }): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const sent = request(url, { method: "POST", ...tls }, (response) => json(response).then(resolve, reject));
+    sent.on("error", reject);
+    sent.end(JSON.stringify(body));
+  });
 }
 
 const core = (plural: string): KubeType => ({ group: "", version: "v1", plural });
@@ -128,6 +152,27 @@ describe.skipIf("error" in kubeBinaries)("what deploy/ installs", () => {
         return found?.data !== undefined;
       });
     }
+  });
+
+  test("gives pods sidecars that find the control plane, and trust it", async () => {
+    const found = await cluster.client.get(webhooks("mutatingwebhookconfigurations"), { name: "headgate" });
+    const { service, caBundle } = (found as unknown as Configuration).webhooks[0].clientConfig;
+    const review = {
+      apiVersion: "admission.k8s.io/v1",
+      kind: "AdmissionReview",
+      request: { uid: "a", operation: "CREATE", object: { kind: "Pod", spec: { containers: [{ name: "web" }] } } },
+    };
+    // As the API server asks it, but that there is no network of Services.
+    const answer = await ask(`https://${replica.webhook}${service.path}`, review, {
+      ca: Buffer.from(caBundle, "base64").toString(),
+      servername: `${service.name}.${service.namespace}.svc`,
+    });
+    const patch = Buffer.from((answer as ReviewAnswer).response.patch, "base64").toString();
+    expect(patch).toContain('"--ads","headgate.headgate-system.svc:15012"');
+    expect(patch).toContain('"image":"headgate-proxy:0.1.0"');
+    const at = { namespace: "headgate-system", name: "headgate-ads-ca" };
+    const authority = (await cluster.client.get(core("configmaps"), at)) as unknown as ConfigMap;
+    expect(patch).toContain(JSON.stringify(authority.data["ca.pem"]));
   });
 
   test("keeps what the control plane has set up when it is applied again", async () => {

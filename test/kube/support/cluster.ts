@@ -187,6 +187,8 @@ async function startServer(
 
 async function runKubectl({ kubectl }: KubeBinaries, kubeconfig: string, args: readonly string[], input?: string) {
   const running = promisify(execFile)(kubectl, ["--kubeconfig", kubeconfig, ...args], { maxBuffer: 64 * 1_048_576 });
+  // A command that takes nothing from there may have ended by now.
+  running.child.stdin?.on("error", () => {});
   running.child.stdin?.end(input ?? "");
   return (await running).stdout;
 }
