@@ -26,7 +26,7 @@ const VICTIMS = ["control plane", "agent", "Envoy"] as const;
 const scope = testScope();
 
 it(`kill -9 of the control plane, an agent or an Envoy at ${KILLS} moments, seed ${SEED}`, {
-  timeout: 400_000,
+  timeout: 60_000 + 15_000 * KILLS,
 }, async () => {
   const random = randomFrom(SEED);
   const directory = await scope.directory();

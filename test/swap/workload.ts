@@ -28,7 +28,9 @@ type Backends = Readonly<Record<string, { readonly port: number }>>;
 export interface Workload extends SwapMesh {
   readonly sidecars: readonly TestProxy[];
   readonly backends: Backends;
-  /** Resolves once every proxy runs that version. */
+  /** Resolves once these proxies run that version. */
+  run(proxies: readonly TestProxy[], version: string): Promise<unknown>;
+  /** Resolves once every proxy does. */
   everyoneRuns(version: string): Promise<unknown>;
 }
 
@@ -40,11 +42,13 @@ export async function startWorkload(scope: Scope): Promise<Workload> {
   await swap.mesh.apply("rules.yaml", RULES);
   const sidecars: TestProxy[] = [];
   for (const name of ["a", "b", "c"]) sidecars.push(await swap.mesh.startProxy({ name, labels: { app: name } }));
-  const everyoneRuns = (version: string) =>
-    eventually(`every proxy runs ${version}`, async () =>
-      (await swap.proxies()).every(({ running }) => running === version),
-    );
-  return { ...swap, sidecars, backends, everyoneRuns };
+  const run: Workload["run"] = (proxies, version) =>
+    eventually(`${proxies.length} proxies run ${version}`, async () => {
+      const ids = proxies.map(({ id }) => id);
+      return (await swap.proxies()).every(({ id, running }) => running === version || !ids.includes(id));
+    });
+  const everyoneRuns = (version: string) => run(sidecars, version);
+  return { ...swap, sidecars, backends, run, everyoneRuns };
 }
 
 /** Has the service's versions be these; they must differ from those before. */
