@@ -15,6 +15,8 @@ export interface FollowOptions {
 
 /** Milliseconds. A watch that lasted for longer was none that failed. */
 const GOOD_WATCH_MS = 500;
+/** Milliseconds. A server that starts refuses what it will allow a moment later. */
+const FORBIDDEN_MS = 1_500;
 
 export class FollowedObjects {
   /** Resolves when they were listed for the first time, when the server forbids that, and when it is not waited for. */
@@ -25,6 +27,7 @@ export class FollowedObjects {
   readonly #backoff = new Backoff();
   #markSynced: () => void = () => {};
   #fault: string | undefined;
+  #forbiddenSince: number | undefined;
   #running: Promise<void> | undefined;
 
   constructor(options: FollowOptions) {
@@ -56,7 +59,9 @@ export class FollowedObjects {
       } catch (error) {
         if (this.#stop.signal.aborted) return;
         this.#settle(error as KubeFault);
-        if (error instanceof KubeFault && error.status === 403) this.#markSynced();
+        if (!(error instanceof KubeFault && error.status === 403)) this.#forbiddenSince = undefined;
+        else this.#forbiddenSince ??= performance.now();
+        if (performance.now() - (this.#forbiddenSince ?? Number.POSITIVE_INFINITY) > FORBIDDEN_MS) this.#markSynced();
         await this.#wait(error);
       }
     }

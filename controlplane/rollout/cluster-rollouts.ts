@@ -9,7 +9,7 @@ import type { KubeClient } from "../kube/client.js";
 import type { FollowedObjects } from "../kube/followed-objects.js";
 import { KubeFault, type KubeObject } from "../kube/object.js";
 import { CONFIG_MAPS, PART_LABEL } from "../registry/cluster-versions.js";
-import { numbered, type Rollout, type RolloutPlan, type RolloutState } from "./plan.js";
+import { isPlan, isState, numbered, type Rollout, type RolloutPlan, type RolloutState } from "./plan.js";
 import { forgettable, KEPT, type RolloutStore } from "./store.js";
 
 const NAME = /^filter-rollout-(\d{6})$/;
@@ -144,18 +144,17 @@ export class ClusterRollouts implements RolloutStore {
   #rolloutOf(object: KubeObject): Rollout {
     const known = this.#read.get(object);
     if (known) return known;
-    const { plan, state, rollback } = dataOf(object);
-    try {
-      const rollout: Rollout = {
-        plan: { ...(JSON.parse(plan ?? "") as RolloutPlan), id: object.metadata.name?.replace(NAME, "$1") ?? "" },
-        ...(state === undefined ? {} : { state: JSON.parse(state) as RolloutState }),
-        ...(rollback === undefined ? {} : { rollbackBy: rollback }),
-      };
-      this.#read.set(object, rollout);
-      return rollout;
-    } catch (error) {
-      throw new Error(`the ConfigMap ${object.metadata.name} holds no rollout: ${(error as Error).message}`);
-    }
+    const { plan: planText, state: stateText, rollback } = dataOf(object);
+    const [plan, state] = [valueOf(planText), stateText === undefined ? undefined : valueOf(stateText)];
+    if (!isPlan(plan) || !(stateText === undefined || isState(state)))
+      throw new Error(`the ConfigMap ${object.metadata.name} holds no rollout`);
+    const rollout: Rollout = {
+      plan: { ...plan, id: object.metadata.name?.replace(NAME, "$1") ?? "" },
+      ...(isState(state) ? { state } : {}),
+      ...(rollback === undefined ? {} : { rollbackBy: rollback }),
+    };
+    this.#read.set(object, rollout);
+    return rollout;
   }
 }
 
@@ -165,4 +164,13 @@ function nameOf(id: string): string {
 
 function dataOf(object: KubeObject | undefined): Readonly<Record<string, string>> {
   return (object?.data ?? {}) as Readonly<Record<string, string>>;
+}
+
+/** Undefined for what is no JSON. */
+function valueOf(text = ""): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

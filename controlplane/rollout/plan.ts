@@ -45,3 +45,20 @@ export function counts({ state, rollbackBy }: Rollout): boolean {
 export function numbered(plan: Omit<RolloutPlan, "id">, last = "0"): RolloutPlan {
   return { id: String(Number(last) + 1).padStart(6, "0"), ...plan };
 }
+
+/** Whether a value has the shape of a plan, wherever it was read. */
+export function isPlan(value: unknown): value is RolloutPlan {
+  const { filter, version, selector, steps, holdMillis } = (value ?? {}) as Partial<RolloutPlan>;
+  const isSelector = typeof selector === "object" && selector !== null;
+  const areSteps = Array.isArray(steps) && steps.length > 0 && steps.every((step) => typeof step === "number");
+  return (
+    [filter, version].every((name) => typeof name === "string") && isSelector && areSteps && Number(holdMillis) >= 0
+  );
+}
+
+/** The same of a state. */
+export function isState(value: unknown): value is RolloutState {
+  const { phase, step, reached } = (value ?? {}) as Partial<RolloutState>;
+  const isPhase = phase === "rolling" || phase === "completed" || phase === "rolled-back";
+  return isPhase && Number.isSafeInteger(step) && typeof reached === "number";
+}

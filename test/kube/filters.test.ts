@@ -70,6 +70,17 @@ describe.skipIf("error" in kubeBinaries)("on a cluster,", () => {
     }
   });
 
+  test("an object in place of a rollout that holds none is told, and is no rollout", async () => {
+    const namespace = await newNamespace();
+    const rollouts = new ClusterRollouts({ client: cluster.client, namespace });
+    const metadata = { name: "filter-rollout-000001", labels: { "headgate.dev/filters": "rollout" } };
+    await cluster.client.create(CONFIG_MAPS, { metadata, data: { plan: '{"filter":"f"}' } }, namespace);
+    await expect(rollouts.list()).rejects.toThrow("the ConfigMap filter-rollout-000001 holds no rollout");
+    const plan = JSON.stringify({ id: "1", ...PLAN });
+    await cluster.client.merge(CONFIG_MAPS, { namespace, name: metadata.name }, { data: { plan, state: "no JSON" } });
+    await expect(rollouts.list()).rejects.toThrow("holds no rollout");
+  });
+
   test("versions that policies of any namespace name are in use", async () => {
     const namespace = await newNamespace();
     const storage = createClusterStorage({ client: cluster.client, namespace });
