@@ -3,6 +3,7 @@
 import type { Mesh } from "../mesh/mesh.js";
 import { push } from "../mesh/workloads.js";
 import type { Proxy } from "../proxy/proxy.js";
+import type { Revisions } from "../publish/revisions.js";
 import { Slices } from "../publish/slices.js";
 import type { SourceState } from "../sources/source.js";
 import { viewOf } from "../translate/view.js";
@@ -22,7 +23,7 @@ export interface Count {
 
 export interface AcknowledgementSources {
   readonly publisher: { readonly mesh: Mesh; readonly proxies: ReadonlyMap<string, Proxy> };
-  readonly revisions: { readonly revision: number; acknowledgedBy(proxy: string): number };
+  readonly revisions: Pick<Revisions, "revision" | "acknowledgedBy" | "outstandingOf">;
   readonly statuses: (proxy: string) => readonly ProxyStatus[];
   /** Something may have come out otherwise than at the last count. */
   readonly onChange: () => void;
@@ -38,9 +39,11 @@ interface Rejection {
   readonly error: string;
   /** Resources at fault, as far as known. */
   readonly names: readonly string[];
-  /** It is for one of the policies that changed after the first of these revisions, up to the second. */
+  /** It is for one of the policies that changed after the first of these revisions, up to the second, */
   readonly after: number;
   readonly until: number;
+  /** or, where no policy had changed, for one that the resources' names tell of. */
+  readonly namedOnly: boolean;
 }
 
 export class Acknowledgements {
@@ -152,10 +155,10 @@ export class Acknowledgements {
 
   #rejected({ key, typeUrl, version, error, names }: Extract<AdsEvent, { type: "nack" }>): void {
     const { revisions } = this.#sources;
-    const after = revisions.acknowledgedBy(key);
-    // What is being published now gets its number when all have it.
-    const until = revisions.revision + 1;
-    const rejection = { typeUrl, version, error, names, after, until };
+    const outstanding = revisions.outstandingOf(key);
+    const namedOnly = outstanding === undefined;
+    const after = namedOnly ? 0 : revisions.acknowledgedBy(key);
+    const rejection = { typeUrl, version, error, names, after, until: outstanding ?? revisions.revision, namedOnly };
     this.#rejections.set(key, (this.#rejections.get(key) ?? new Map()).set(typeUrl, rejection));
     this.#sources.onChange();
   }
@@ -167,7 +170,7 @@ export class Acknowledgements {
     if (rejections === undefined) return found;
     const types = this.#sources.statuses(proxy.id).flatMap(({ types }) => types);
     for (const rejection of rejections.values()) {
-      const { typeUrl, version, error, names, after, until } = rejection;
+      const { typeUrl, version, error, names, after, until, namedOnly } = rejection;
       if (!types.some((type) => type.typeUrl === typeUrl && type.error?.version === version)) {
         rejections.delete(typeUrl);
         continue;
@@ -180,7 +183,7 @@ export class Acknowledgements {
         const resource = this.#resources.get(key);
         return resource !== undefined && names.some((name) => mentions(name, resource));
       });
-      for (const key of named.length > 0 ? named : suspects) found.set(key, error);
+      for (const key of named.length > 0 || namedOnly ? named : suspects) found.set(key, error);
     }
     if (rejections.size === 0) this.#rejections.delete(proxy.id);
     return found;

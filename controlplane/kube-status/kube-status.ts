@@ -117,8 +117,8 @@ export class KubeStatus {
       await sleep(this.#options.roundMs ?? 1_000, undefined, { signal: this.#stop.signal }).catch(() => {});
       if (this.#stop.signal.aborted || this.#state === undefined) continue;
       try {
-        if (this.#lease.leads) await this.#lead(this.#state);
-        else await this.#follow(this.#state);
+        if (this.#lease.leads) await this.#lead();
+        else await this.#follow();
         this.#settle("tell of policies", undefined);
       } catch (error) {
         this.#isDirty = true;
@@ -127,7 +127,7 @@ export class KubeStatus {
     }
   }
 
-  async #lead(state: SourceState): Promise<void> {
+  async #lead(): Promise<void> {
     if (this.#term === undefined) {
       await this.#replicas.withdraw();
       this.#term = new LeadingTerm({
@@ -144,15 +144,14 @@ export class KubeStatus {
     }
     const haveOthersChanged = await this.#replicas.read();
     if (!this.#isDirty && !haveOthersChanged) return;
-    this.#isDirty = false;
-    await this.#term.tell(state, await this.#acknowledgements.count(), this.#replicas.reports);
+    const { state, counts } = await this.#takeStock();
+    await this.#term.tell(state, counts, this.#replicas.reports);
   }
 
-  async #follow(state: SourceState): Promise<void> {
+  async #follow(): Promise<void> {
     await this.#endTerm();
     if (this.#isDirty) {
-      this.#isDirty = false;
-      const counts = await this.#acknowledgements.count();
+      const { state, counts } = await this.#takeStock();
       const report = new Map();
       for (const key of this.#sources.source.policies()) {
         const object = this.#sources.source.object(key);
@@ -162,6 +161,13 @@ export class KubeStatus {
       this.#report = report;
     }
     await this.#replicas.tell(this.#report);
+  }
+
+  /** What is known from now on; whatever comes meanwhile makes for another round. */
+  async #takeStock() {
+    this.#isDirty = false;
+    const state = this.#state as SourceState;
+    return { state, counts: await this.#acknowledgements.count() };
   }
 
   async #endTerm(): Promise<void> {

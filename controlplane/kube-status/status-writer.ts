@@ -34,8 +34,6 @@ interface Wanted extends Written {
 }
 
 const FIELD_MANAGER = "headgate";
-/** Gone, or replaced: what is there in its place has a status of its own. */
-const GONE = new Set([404, 409]);
 /** A status that is refused does not hold others up, and is tried again when there is nothing else; otherwise all wait. */
 const REFUSED = new Set([403, 422]);
 /** Milliseconds without tries of what matters little, after one was refused. */
@@ -158,21 +156,21 @@ export class StatusWriter {
     const object = {
       apiVersion: `${type.group}/${type.version}`,
       kind,
-      // Another object of the same name is not to get this one's status.
-      metadata: { ...at, uid },
+      metadata: at,
       status: wanted.status,
     };
     try {
       const options = { fieldManager: FIELD_MANAGER, subresource: "status", signal: this.#stop.signal };
-      await client.apply(type, at, object, options);
-      this.#written.set(key, { uid, status: wanted.status });
+      const { metadata } = await client.apply(type, at, object, options);
+      // An object that has just taken this one's place has yet to get a status of its own.
+      if (metadata.uid === uid) this.#written.set(key, { uid, status: wanted.status });
       if (this.#fault !== undefined) this.#hurry();
       this.#settle(undefined);
       return undefined;
     } catch (error) {
       if (this.#stop.signal.aborted) return undefined;
       const fault = error as KubeFault;
-      if (GONE.has(fault.status)) return undefined;
+      if (fault.status === 404) return undefined;
       this.#settle(fault);
       this.#tryAgain(key, wanted, REFUSED.has(fault.status));
       return REFUSED.has(fault.status) ? undefined : fault;

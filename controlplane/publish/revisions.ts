@@ -111,6 +111,11 @@ export class Revisions {
     return this.#outstanding.has(proxy) ? (this.#acknowledged.get(proxy) ?? 0) : this.#revision;
   }
 
+  /** The revision that the proxy has yet to answer; one more than the newest while that is published. */
+  outstandingOf(proxy: string): number | undefined {
+    return this.#outstanding.get(proxy);
+  }
+
   /** The kept events after an id; waits for one, so long at most, when there is none. Milliseconds. */
   async eventsAfter(id: number, waitMillis: number): Promise<readonly RevisionEvent[]> {
     const after = () => this.#events.filter((event) => event.id > id);

@@ -37,13 +37,19 @@ export async function requestToken(cluster: Cluster, account: string, seconds = 
   return (made.status as { token: string }).token;
 }
 
-/** Lets the account list and watch what is of this group and plural; "*" is all. */
-export async function permit(cluster: Cluster, { name }: Account, group: string, plural: string): Promise<void> {
+/** Lets the account list and watch, or do something else with, what is of this group and plural; "*" is all. */
+export async function permit(
+  cluster: Cluster,
+  { name }: Account,
+  group: string,
+  plural: string,
+  verbs: readonly string[] = ["list", "watch"],
+): Promise<void> {
   const role = {
     apiVersion: "rbac.authorization.k8s.io/v1",
     kind: "ClusterRole",
-    metadata: { name: `${name}-${plural}` },
-    rules: [{ apiGroups: [group], resources: [plural], verbs: ["list", "watch"] }],
+    metadata: { name: `${name}-${plural.replace("/", "-")}` },
+    rules: [{ apiGroups: [group], resources: [plural], verbs }],
   };
   const binding = {
     ...role,
