@@ -24,6 +24,7 @@ spec: {egress: [{hosts: ["./*"]}]}
 `;
 const FILES = { "a.yaml": A, "subsets.yaml": SUBSETS, "split.yaml": split(75), "closed.yaml": ONLY_OWN };
 const [APP, OTHER, CLOSED] = [idOf("app"), idOf("other"), idOf("app", "closed")];
+const EXTENSIONS = "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig";
 let served: Served;
 
 interface Told {
@@ -166,6 +167,42 @@ test("A bootstrap serves as the description of a proxy", async () => {
   );
   expect(told.code, told.stderr).toBe(1);
   expect((JSON.parse(told.stdout) as Told).changes[0]?.proxies).toEqual([idOf("app", "shop")]);
+});
+
+test("Of extensions it tells what objects say, not the code, and nothing of one whose module is not there", async () => {
+  const extension = (kind: string, name: string, spec: string) =>
+    `apiVersion: extensions.istio.io/v1alpha1\nkind: ${kind}\nmetadata: {name: ${name}}\nspec: ${spec}\n`;
+  const module = `"file://${process.cwd()}/build/traffic.wasm"`;
+  const plugin = (greeting: string) =>
+    extension("WasmPlugin", "hello", `{url: ${module}, phase: AUTHN, pluginConfig: {greeting: ${greeting}}}`);
+  const script = (code: string) => extension("TrafficExtension", "script", `{lua: {inlineCode: "${code}"}}`);
+  const missing = extension("WasmPlugin", "missing", `{url: "file:///nowhere.wasm", phase: STATS}`);
+  const files = { "plugin.yaml": plugin("good day"), "script.yaml": script("-- one"), "missing.yaml": missing };
+  for (const [name, text] of Object.entries(files)) await served.apply(name, text);
+  await eventually("the plugin's module is there", async () => {
+    const config = await fetch(
+      `http://${served.admin}/config?${new URLSearchParams({ proxy: APP, type: EXTENSIONS })}`,
+    );
+    return (await config.text()).includes("good day");
+  });
+  const same = await diff(await directoryOf(files));
+  expect([same.code, same.stdout]).toEqual([
+    0,
+    "0 added, 0 modified, 0 removed; of 3 proxies, 0 would be sent something.\n",
+  ]);
+
+  const changed = { ...files, "plugin.yaml": plugin("good night"), "script.yaml": script("-- two") };
+  const { code, stdout } = await diff(await directoryOf(changed), "-o", "json");
+  const { changes } = JSON.parse(stdout) as Told;
+  expect(code).toBe(1);
+  expect(changes.map(({ name, change }) => `${name} ${change}`)).toEqual([
+    "extensions.istio.io/trafficextension/default.script modified",
+    "extensions.istio.io/wasmplugin/default.hello modified",
+  ]);
+  expect(JSON.stringify(changes[1]?.before)).toContain("good day");
+  expect(JSON.stringify(changes[1]?.after)).toContain("good night");
+  expect(stdout).not.toContain("inlineBytes");
+  for (const name of Object.keys(files)) await served.apply(name, undefined);
 });
 
 test("A rotated secret is told by its certificate, and neither key is shown", async () => {

@@ -1,8 +1,8 @@
 // What differs between two sides, for each proxy and resource; proxies that would see the same are told together.
 import { shortType, TYPE_URLS } from "../../admin/type-names.js";
 import type { Proxy } from "../../proxy/proxy.js";
-import { EXTENSION_CONFIG } from "../../xds/order.js";
 import type { TypeUrl } from "../../xds/snapshot.js";
+import { mayDiffer } from "./extensions.js";
 import type { Side } from "./sides.js";
 
 export interface Change {
@@ -21,7 +21,7 @@ export interface ShownChange extends Change {
   readonly after: unknown;
 }
 
-/** By type and name. Filters' code is left out, since no object changes it. */
+/** By type and name. Filters' code is left out, since no object has it. */
 export async function compare(before: Side, after: Side, proxies: readonly Proxy[]): Promise<Change[]> {
   const groups = new Map<string, { change: Omit<Change, "proxies">; proxies: [Proxy, ...Proxy[]] }>();
   for (const proxy of proxies) {
@@ -29,7 +29,7 @@ export async function compare(before: Side, after: Side, proxies: readonly Proxy
       const [old, now] = await Promise.all([before.versions(proxy, typeUrl), after.versions(proxy, typeUrl)]);
       for (const name of new Set([...old.keys(), ...now.keys()])) {
         const [was, is] = [old.get(name), now.get(name)];
-        if (was === is) continue;
+        if (was === is || !mayDiffer(was, is)) continue;
         const key = JSON.stringify([typeUrl, name, was, is]);
         const group = groups.get(key);
         if (group) group.proxies.push(proxy);
@@ -56,7 +56,7 @@ export async function show(change: Change, before: Side, after: Side): Promise<S
 async function differingTypes(before: Side, after: Side, proxy: Proxy): Promise<TypeUrl[]> {
   const [old, now] = await Promise.all([before.types(proxy), after.types(proxy)]);
   const types = new Set([...old.keys(), ...now.keys()]);
-  return [...types].filter((type) => type !== EXTENSION_CONFIG && old.get(type) !== now.get(type));
+  return [...types].filter((type) => old.get(type) !== now.get(type));
 }
 
 const places = new Map([...TYPE_URLS.values()].map((typeUrl, index) => [typeUrl, index]));

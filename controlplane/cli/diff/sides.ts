@@ -9,8 +9,10 @@ import type { Proxy } from "../../proxy/proxy.js";
 import { nextSnapshot } from "../../publish/snapshots.js";
 import { Translator } from "../../translate/translate.js";
 import { NO_RESOURCES, type ResourceMap, versionOf } from "../../xds/difference.js";
+import { EXTENSION_CONFIG } from "../../xds/order.js";
 import type { Snapshot, TypeUrl } from "../../xds/snapshot.js";
 import { readAdmin } from "../admin-client.js";
+import { extensionVersions, withoutCode } from "./extensions.js";
 
 export interface Side {
   /** By type, a version that is equal for equal resources. */
@@ -26,6 +28,8 @@ export class AdminFault extends Error {}
 
 /** What the control plane of an admin has for the proxies that are connected to it. All reject with AdminFault. */
 export class AdminSide implements Side {
+  readonly #extensions = new Map<string, string>();
+
   constructor(readonly admin: string) {}
 
   async types({ id }: Proxy): Promise<ReadonlyMap<TypeUrl, string>> {
@@ -33,7 +37,8 @@ export class AdminSide implements Side {
     return new Map(types.map(({ typeUrl, version }) => [typeUrl, version]));
   }
 
-  async versions({ id }: Proxy, typeUrl: TypeUrl): Promise<ReadonlyMap<string, string>> {
+  async versions(proxy: Proxy, typeUrl: TypeUrl): Promise<ReadonlyMap<string, string>> {
+    const { id } = proxy;
     const versions = new Map<string, string>();
     for (let after: string | null | undefined; after !== null; ) {
       const place = after === undefined ? {} : { after };
@@ -41,12 +46,14 @@ export class AdminSide implements Side {
       for (const { name, version } of page.resources) versions.set(name, version);
       after = page.next;
     }
-    return versions;
+    if (typeUrl !== EXTENSION_CONFIG) return versions;
+    return extensionVersions(versions, (name) => this.view(proxy, typeUrl, name), this.#extensions);
   }
 
   async view({ id }: Proxy, typeUrl: TypeUrl, name: string): Promise<unknown> {
     const page = await this.ask<ConfigPage>("/config", { proxy: id, type: typeUrl, name });
-    return page.resources[0]?.resource;
+    const resource = page.resources[0]?.resource;
+    return typeUrl === EXTENSION_CONFIG ? withoutCode(resource) : resource;
   }
 
   async ask<T>(path: string, query: Readonly<Record<string, string>> = {}): Promise<T> {
@@ -56,10 +63,14 @@ export class AdminSide implements Side {
   }
 }
 
+/** In place of an extension's module. */
+const NO_CODE = new Uint8Array();
+
 /** What the objects of a mesh are translated to, by the translation that the control plane uses. */
 export class TranslatedSide implements Side {
   readonly #translator: Translator;
   readonly #snapshots = new Map<string, Snapshot>();
+  readonly #extensions = new Map<string, string>();
 
   private constructor(
     readonly mesh: Mesh,
@@ -70,6 +81,7 @@ export class TranslatedSide implements Side {
     this.#translator = new Translator({
       trafficFilter: { wasm },
       tryFilter,
+      extension: (extension) => ({ extension, wasm: NO_CODE }),
       ...(accessLog === undefined ? {} : { accessLog }),
     });
   }
@@ -86,12 +98,15 @@ export class TranslatedSide implements Side {
   }
 
   async versions(proxy: Proxy, typeUrl: TypeUrl): Promise<ReadonlyMap<string, string>> {
-    return new Map([...this.#resources(proxy, typeUrl)].map(([name, { version }]) => [name, version]));
+    const versions = new Map([...this.#resources(proxy, typeUrl)].map(([name, { version }]) => [name, version]));
+    if (typeUrl !== EXTENSION_CONFIG) return versions;
+    return extensionVersions(versions, (name) => this.view(proxy, typeUrl, name), this.#extensions);
   }
 
   async view(proxy: Proxy, typeUrl: TypeUrl, name: string): Promise<unknown> {
     const resource = this.#resources(proxy, typeUrl).get(name);
-    return resource && viewResource(resource);
+    const view = resource && viewResource(resource);
+    return typeUrl === EXTENSION_CONFIG ? withoutCode(view) : view;
   }
 
   #resources(proxy: Proxy, typeUrl: TypeUrl): ResourceMap {
