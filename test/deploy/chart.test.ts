@@ -3,6 +3,9 @@ import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { beforeAll, describe, expect, test } from "vitest";
+import type { CommandDefinition } from "../../controlplane/cli/command.js";
+import { proxyCommand } from "../../controlplane/cli/proxy.js";
+import { serveCommand } from "../../controlplane/cli/serve.js";
 import { testScope } from "../harness/scope.js";
 import { KUBERNETES_VERSION } from "../kube/support/binaries.js";
 import { type Cluster, kubeBinaries, startCluster } from "../kube/support/cluster.js";
@@ -77,6 +80,22 @@ describe.skipIf("error" in helm)("the chart", () => {
     const text = await render(["gateways.enabled=true"], "mesh");
     expect(text.replace(/^\s*#.*$/gm, "")).not.toContain("headgate-system");
     expect(text).toContain("--kube-lease=mesh/headgate");
+  });
+
+  test("gives control planes and gateways flags that there are", async () => {
+    const known = (command: CommandDefinition) =>
+      new Set(command.options.map(({ flags }) => /--[a-z-]+/.exec(flags)?.[0]));
+    const [ofServe, ofProxy] = [known(serveCommand), known(proxyCommand)];
+    const [, sets] = VARIANTS[1] as (typeof VARIANTS)[number];
+    for (const [key, { spec }] of templatesOf(readManifests(await render(sets, "mesh")))) {
+      const { args } = spec.containers[0];
+      const flags = args.filter((arg) => arg.startsWith("--")).map((arg) => arg.split("=")[0]);
+      const isServe = args[0] === "serve";
+      expect(
+        flags.filter((flag) => !(isServe ? ofServe : ofProxy).has(flag)),
+        key,
+      ).toEqual([]);
+    }
   });
 
   test("says what it is told", async () => {

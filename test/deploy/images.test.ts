@@ -1,15 +1,18 @@
 // The images, without an engine: their Dockerfile by its linter, and their files put together and run as Kubernetes would.
 import { execFile } from "node:child_process";
 import { accessSync, constants, readFileSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { chmod, copyFile, link, mkdir, writeFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { sidecarOf } from "../../controlplane/injection/sidecar.js";
+import { freePort } from "../harness/addresses.js";
+import { testEnvoyBinary } from "../harness/envoy.js";
 import { runHeadgate } from "../harness/headgate.js";
 import { testScope } from "../harness/scope.js";
 import { eventually } from "../harness/waiting.js";
+import { CONFINED_ROOT, confinementObstacle, runConfined } from "./support/confined.js";
 import { copyFiles, inheritedInstructions, lastOf, readStages } from "./support/dockerfile.js";
 import { argumentsOf, type PodTemplate, readManifests, templatesOf } from "./support/manifests.js";
 import { findDeployTool } from "./support/tools.js";
@@ -63,23 +66,24 @@ test("The image of the proxy has Envoy on its PATH, and iptables and ip for the 
   expect(texts).toMatch(/install -y --no-install-recommends iptables iproute2/);
 });
 
-/** The proxy's has all that the control plane's has. */
-describe("an image's files", () => {
-  const scope = testScope();
-  let root: string;
-  let folder: string;
+const scope = testScope();
+/** The image's `/`. The proxy's image has all that the control plane's has. */
+let root: string;
 
-  beforeAll(async () => {
-    root = await scope.directory();
-    await copyFiles(inheritedInstructions(stages, "proxy"), root);
-    folder = join(root, "headgate");
-  });
+beforeAll(async () => {
+  root = await scope.directory();
+  await chmod(root, 0o755);
+  await copyFiles(inheritedInstructions(stages, "proxy"), root);
+});
+
+describe("an image's files", () => {
+  const folder = () => join(root, "headgate");
 
   test("are all that serving a directory takes", async () => {
     const policies = await scope.directory();
     await writeFile(join(policies, "a.yaml"), "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n");
     const addresses = ["--ads", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
-    const run = runHeadgate(scope, ["serve", "--config", policies, ...addresses], folder);
+    const run = runHeadgate(scope, ["serve", "--config", policies, ...addresses], folder());
     await eventually("it serves", () => run.stdout().includes('"ads"'));
     expect(run.stderr()).toContain("1 objects");
   });
@@ -89,7 +93,7 @@ describe("an image's files", () => {
     const args = argumentsOf(controlPlane.spec.containers[0]).map((arg) =>
       arg.replace(/=0\.0\.0\.0:\d+$/, "=127.0.0.1:0"),
     );
-    const run = runHeadgate(scope, [...args, "--kubeconfig", nowhere, "--admin", "127.0.0.1:0"], folder);
+    const run = runHeadgate(scope, [...args, "--kubeconfig", nowhere, "--admin", "127.0.0.1:0"], folder());
     await eventually("it asks for its authority", () => run.stderr().includes("waiting for the authority"));
     run.child.kill("SIGTERM");
     expect((await run.exited).code).toBe(0);
@@ -100,7 +104,7 @@ describe("an image's files", () => {
     const files = commands.filter((word) => word.startsWith("/"));
     expect(files).toHaveLength(2);
     for (const file of files) accessSync(join(root, file), file.endsWith(".sh") ? constants.X_OK : constants.R_OK);
-    const help = await promisify(execFile)(join(folder, "envoy", "capture.sh"), ["--help"]);
+    const help = await promisify(execFile)(join(folder(), "envoy", "capture.sh"), ["--help"]);
     expect(help.stdout).toContain("Usage: capture.sh");
   });
 
@@ -111,9 +115,54 @@ describe("an image's files", () => {
     const args = argumentsOf(gateway.spec.containers[0], known).map((arg) =>
       arg.replace("/var/run/headgate", join(root, "credentials")),
     );
-    const run = runHeadgate(scope, ["proxy", ...args, "--print-bootstrap"], folder);
+    const run = runHeadgate(scope, ["proxy", ...args, "--print-bootstrap"], folder());
     expect((await run.exited).code, run.stderr()).toBe(0);
     expect(JSON.parse(run.stdout()).node.id).toBe("router~10.0.0.7~gateway-1.gateways~gateways.svc.cluster.local");
+  });
+});
+
+const obstacle = await confinementObstacle();
+if (obstacle) console.warn(`Images are not run as in containers: ${obstacle}`);
+
+describe.skipIf(obstacle)("an image's files, read-only, for a user without rights", () => {
+  const program = ["node", join(CONFINED_ROOT, "headgate", "bin", "headgate.mjs")];
+  let ads: string;
+
+  beforeAll(async () => {
+    await mkdir(join(root, "policies"));
+    await writeFile(join(root, "policies", "a.yaml"), "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n");
+    const [envoy, target] = [await testEnvoyBinary(), join(root, "envoy")];
+    await link(envoy, target).catch(() => copyFile(envoy, target));
+  });
+
+  test("are enough for a control plane", async () => {
+    const addresses = ["--ads=127.0.0.1:0", "--admin=127.0.0.1:0", "--status=127.0.0.1:0"];
+    const args = ["serve", "--config", join(CONFINED_ROOT, "policies"), "--module-cache=/tmp/modules", ...addresses];
+    const run = runConfined(scope, { root, user: controlPlane.spec.securityContext.runAsUser }, [...program, ...args]);
+    const line = await eventually("it serves", () => run.stdout().split("\n").find(Boolean)).catch((error: Error) => {
+      throw new Error(`${error.message}\n${run.stderr()}`);
+    });
+    const served = JSON.parse(line);
+    ads = served.ads;
+    expect((await fetch(`http://${served.status}/healthz/ready`)).status).toBe(200);
+  });
+
+  test("are enough for a proxy and its Envoy", async () => {
+    const status = `127.0.0.1:${await freePort()}`;
+    const args = ["proxy", "--role=router", "--ip=127.0.0.1", "--low-ports=no", "--concurrency=1", `--ads=${ads}`];
+    const confinement = {
+      root,
+      user: gateway.spec.securityContext.runAsUser,
+      env: { HEADGATE_ENVOY: join(CONFINED_ROOT, "envoy") },
+    };
+    const all = [...program, ...args, `--status=${status}`, "--admin=127.0.0.1:0"];
+    const run = runConfined(scope, confinement, all);
+    const ready = async () => (await fetch(`http://${status}/healthz/ready`)).status === 200;
+    await eventually("it is ready", ready, 30_000).catch((error: Error) => {
+      throw new Error(`${error.message}\n${run.stderr()}`);
+    });
+    run.child.kill("SIGTERM");
+    expect((await run.exited).code).toBe(0);
   });
 });
 

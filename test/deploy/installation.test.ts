@@ -252,7 +252,8 @@ describe.skipIf("error" in kubeBinaries)("what deploy/ installs", () => {
       const { proxies } = (await (await fetch(`http://${replica.admin}/proxies`)).json()) as {
         proxies: readonly { readonly name: string; readonly labels: object }[];
       };
-      expect(proxies.find((proxy) => proxy.name === at.name)?.labels).toMatchObject({ istio: name });
+      const proxy = proxies.find((each) => each.name === at.name);
+      expect(proxy?.labels).toMatchObject({ istio: name });
       run.child.kill("SIGTERM");
       expect((await run.exited).code).toBe(0);
     },

@@ -119,6 +119,20 @@ describe.skipIf("error" in kubeBinaries)("headgate serve --webhook --inject-imag
     expect(offline?.spec).toEqual((await make("meshed", { labels: { app: "web" } })).spec);
   });
 
+  test("keeps to the strictest pod security standard in a pod without capture, which alone needs more", async () => {
+    const labels = ["headgate.dev/injection=enabled", "pod-security.kubernetes.io/enforce=restricted"];
+    await cluster.kubectl(["create", "namespace", "strict"]);
+    await cluster.kubectl(["label", "namespace", "strict", ...labels]);
+    const context = { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } };
+    const spec = {
+      securityContext: { runAsNonRoot: true, seccompProfile: { type: "RuntimeDefault" } },
+      containers: [{ name: "web", image: "web", securityContext: context }],
+    };
+    const uncaptured = await make("strict", { annotations: { "headgate.dev/capture": "none" } }, spec);
+    expect(initNames(uncaptured)).toEqual(INJECTED.slice(1));
+    await expect(make("strict", {}, spec)).rejects.toThrow('container "headgate-capture" must');
+  });
+
   test("refuses a pod whose annotation cannot be followed, and says why", async () => {
     const annotations = { "headgate.dev/capture": "maybe" };
     await expect(make("meshed", { annotations })).rejects.toThrow(/denied the request: .*write redirect or none/);
