@@ -82,7 +82,7 @@ export const request: fc.Arbitrary<SeenRequest> = fc.record({
   scheme: fc.constantFrom("http", "https"),
   authority: fc.constantFrom(...HOSTS),
   path: fc
-    .tuple(fc.constantFrom(...PATHS), fc.option(query))
-    .map(([path, query]) => (query === null ? path : `${path}?${query}`)),
+    .tuple(fc.constantFrom(...PATHS), fc.constantFrom("", "", "", "#", "#a"), fc.option(query))
+    .map(([path, fragment, query]) => path + fragment + (query === null ? "" : `?${query}`)),
   headers: fc.array(fc.tuple(fc.constantFrom(...HEADERS, "x-z"), fc.constantFrom(...WORDS)), { maxLength: 5 }),
 });

@@ -27,7 +27,7 @@ export function firstMatch(
 
 /** "All conditions inside a single match block have AND semantics." */
 function allHold(match: HttpMatch, request: SeenRequest): boolean {
-  const [path = "", query] = request.path.split(/\?(.*)/s);
+  const [, path = "", query] = /^([^?#]*)(?:\?(.*))?/s.exec(request.path) ?? [];
   const fold = match.ignoreUriCase && match.uri?.type !== "regex";
   return (
     (!match.uri || stringMatches(match.uri, path, fold)) &&
