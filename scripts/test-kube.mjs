@@ -28,6 +28,7 @@ if (!process.argv.includes("--get")) {
     "test/deploy",
     "test/admission",
     "test/injection",
+    "test/identity/ads-authority",
     "test/identity/token-review",
     ...process.argv.slice(2),
   ];

@@ -65,6 +65,8 @@ const VARIANTS: readonly (readonly [string, readonly string[]])[] = [
 ];
 
 describe.skipIf("error" in helm)("the chart", () => {
+  const scope = testScope();
+
   test("has nothing that helm lint minds", async () => {
     expect(await runHelm(["lint", "--strict", CHART])).toContain("0 chart(s) failed");
   });
@@ -74,6 +76,14 @@ describe.skipIf("error" in helm)("the chart", () => {
     ["deploy/gateways", "with gateways", ["gateways.enabled=true"]],
   ])("makes the objects of %s %s", async (folder, _, sets) => {
     expect(byKey(readManifests(await render(sets)))).toEqual(byKey(await buildManifests(folder)));
+  });
+
+  test("is the same once it is packed", async () => {
+    const folder = await scope.directory();
+    await runHelm(["package", CHART, "--destination", folder]);
+    const packed = join(folder, "headgate-0.1.0.tgz");
+    const crds = ["--include-crds", "--kube-version", KUBERNETES_VERSION];
+    expect(await runHelm(["template", "a", packed, ...crds])).toBe(await runHelm(["template", "a", CHART, ...crds]));
   });
 
   test("keeps to the namespace of its release", async () => {

@@ -1,7 +1,7 @@
 // deploy/kubernetes and deploy/gateways on a real API server: taken as they are, and what they start finds all it needs.
-import { writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { request } from "node:https";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { json } from "node:stream/consumers";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { KubeObject, KubeType } from "../../controlplane/kube/object.js";
@@ -97,6 +97,19 @@ describe.skipIf("error" in kubeBinaries)("what deploy/ installs", () => {
     expect(await cluster.kubectl(["get", "deployments,services,roles", "-A", "-o", "json"])).toBe(before);
   });
 
+  test("has its images named by a kustomization as docs/kubernetes.md shows it", async () => {
+    const [snippet = ""] =
+      /(?<=\n\n) {4}resources: \[path(.*\n)+?(?=\n)/.exec(await readFile("docs/kubernetes.md", "utf8")) ?? [];
+    const folder = await scope.directory();
+    const text = snippet.replace(/^ {4}/gm, "").replace("path/to/deploy/gateways", relative(folder, GATEWAYS));
+    await writeFile(join(folder, "kustomization.yaml"), text);
+    const containers = templatesOf(await buildManifests(folder)).map(([, { spec }]) => spec.containers[0]);
+    const [proxy, control] = ["registry.example.org/headgate-proxy:0.1.0", "registry.example.org/headgate:0.1.0"];
+    expect(containers.map(({ image }) => image).sort()).toEqual([proxy, proxy, control].sort());
+    const { env } = containers.find(({ image }) => image === control) as (typeof containers)[number];
+    expect(env).toContainEqual({ name: "PROXY_IMAGE", value: proxy });
+  });
+
   test("makes pods that the strictest of Kubernetes' pod security standards lets in", async () => {
     const bare = { containers: [{ name: "a", image: "a" }] };
     const refused = { apiVersion: "v1", kind: "Pod", metadata: { name: "a" }, spec: bare };
@@ -175,6 +188,17 @@ describe.skipIf("error" in kubeBinaries)("what deploy/ installs", () => {
     expect(patch).toContain(JSON.stringify(authority.data["ca.pem"]));
   });
 
+  test("takes a Gateway for each of its gateways, on a port of their Services", async () => {
+    for (const role of ["ingress", "egress"]) {
+      const servers = [{ port: { number: 80, name: "http", protocol: "HTTP" }, hosts: ["a.example.org"] }];
+      // The webhook, which cannot be reached here, is not asked about this namespace.
+      const metadata = { name: role, namespace: "headgate-system" };
+      const spec = { selector: { istio: `${role}gateway` }, servers };
+      const gateway = { apiVersion: "networking.istio.io/v1", kind: "Gateway", metadata, spec };
+      expect(await cluster.kubectl(["apply", "-f", "-"], JSON.stringify(gateway))).toContain("created");
+    }
+  });
+
   test("keeps what the control plane has set up when it is applied again", async () => {
     await cluster.kubectl(["apply", "--server-side", "--validate=strict", "-k", GATEWAYS]);
     const found = await cluster.client.get(webhooks("mutatingwebhookconfigurations"), { name: "headgate" });
@@ -250,10 +274,14 @@ describe.skipIf("error" in kubeBinaries)("what deploy/ installs", () => {
       });
       expect((await ask(container.livenessProbe.httpGet.path))?.status).toBe(200);
       const { proxies } = (await (await fetch(`http://${replica.admin}/proxies`)).json()) as {
-        proxies: readonly { readonly name: string; readonly labels: object }[];
+        proxies: readonly { readonly id: string; readonly name: string; readonly labels: object }[];
       };
       const proxy = proxies.find((each) => each.name === at.name);
       expect(proxy?.labels).toMatchObject({ istio: name });
+      await eventually("it listens where its Service leads", async () => {
+        const config = await fetch(`http://${replica.admin}/config?proxy=${proxy?.id}&type=lds`);
+        return (await config.text()).includes('"portValue":10080');
+      });
       run.child.kill("SIGTERM");
       expect((await run.exited).code).toBe(0);
     },
