@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { KubeClient } from "../kube/client.js";
 import { Lease } from "../kube/lease.js";
 import { KubeFault } from "../kube/object.js";
+import { Slices } from "../publish/slices.js";
 import type { Kind } from "../resources/kinds.js";
 import type { Violation } from "../resources/violation.js";
 import type { KubernetesSource } from "../sources/kubernetes.js";
@@ -38,6 +39,7 @@ export interface KubeStatusSources extends Omit<AcknowledgementSources, "onChang
 }
 
 /** Changes of these alone say nothing of policies. */
+const SLICE_MS = 10;
 const UNRELATED: ReadonlySet<string> = new Set(["EndpointSlice", "Pod", "Node"]);
 
 export class KubeStatus {
@@ -47,6 +49,7 @@ export class KubeStatus {
   readonly #lease: Lease;
   readonly #replicas: Replicas;
   readonly #stop = new AbortController();
+  readonly #slices = new Slices(SLICE_MS);
   #state: SourceState | undefined;
   #isDirty = false;
   #report: Report = new Map();
@@ -68,6 +71,7 @@ export class KubeStatus {
       group: lease.name,
       identity,
       seconds: 2 * leaseSeconds,
+      signal: this.#stop.signal,
     });
   }
 
@@ -121,6 +125,7 @@ export class KubeStatus {
         else await this.#follow();
         this.#settle("tell of policies", undefined);
       } catch (error) {
+        if (this.#stop.signal.aborted) return;
         this.#isDirty = true;
         this.#settle("tell of policies", error as Error);
       }
@@ -153,7 +158,8 @@ export class KubeStatus {
     if (this.#isDirty) {
       const { state, counts } = await this.#takeStock();
       const report = new Map();
-      for (const key of this.#sources.source.policies()) {
+      for (const key of [...this.#sources.source.policies()]) {
+        await this.#slices.turn();
         const object = this.#sources.source.object(key);
         if (object?.resource === undefined || object.resource !== state.resources.get(key)) continue;
         report.set(policyId(object), counts.get(key) ?? { concerned: 0, acknowledged: 0, rejected: 0 });

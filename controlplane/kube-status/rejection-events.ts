@@ -23,9 +23,12 @@ const MOST_NOTE = 1_024;
 const BURST = 50;
 const PER_SECOND = 1;
 const MOST_NAME = 253;
+/** Milliseconds for what is still to be written at the end. */
+const CLOSE_MS = 1_000;
 
 export class RejectionEvents {
   readonly #options: RejectionEventsOptions;
+  readonly #stop = new AbortController();
   #tokens = BURST;
   #countedAt = performance.now();
   #last: Promise<void> = Promise.resolve();
@@ -41,9 +44,11 @@ export class RejectionEvents {
     this.#last = this.#last.then(() => this.#write(target, reason, note.slice(0, MOST_NOTE)));
   }
 
-  /** Resolves when all are written. */
+  /** Resolves when all are written, or given up after a while. */
   async close(): Promise<void> {
+    const timer = setTimeout(() => this.#stop.abort(), CLOSE_MS);
     await this.#last;
+    clearTimeout(timer);
   }
 
   #takeToken(): boolean {
@@ -56,6 +61,8 @@ export class RejectionEvents {
   }
 
   async #write(target: StatusTarget, reason: RejectionReason, note: string): Promise<void> {
+    const { signal } = this.#stop;
+    if (signal.aborted) return;
     const { client, identity } = this.#options;
     const { kind, type, name, namespace = "default", uid } = target;
     const apiVersion = `${type.group}/${type.version}`;
@@ -73,7 +80,7 @@ export class RejectionEvents {
       regarding: { apiVersion, kind, name, namespace, uid },
     };
     try {
-      await client.create(EVENTS, event, namespace);
+      await client.create(EVENTS, event, namespace, { signal });
       this.#settle(undefined);
     } catch (error) {
       if (error instanceof KubeFault && error.status === 409) await this.#repeat(event.metadata);
@@ -82,11 +89,12 @@ export class RejectionEvents {
   }
 
   async #repeat(at: { readonly name: string; readonly namespace: string }): Promise<void> {
+    const { signal } = this.#stop;
     try {
-      const known = await this.#options.client.get(EVENTS, at);
+      const known = await this.#options.client.get(EVENTS, at, signal);
       const count = (known?.series as { readonly count?: number } | undefined)?.count ?? 1;
       const series = { count: count + 1, lastObservedTime: microTime() };
-      await this.#options.client.merge(EVENTS, at, { series });
+      await this.#options.client.merge(EVENTS, at, { series }, { signal });
       this.#settle(undefined);
     } catch (error) {
       this.#settle(error as KubeFault);

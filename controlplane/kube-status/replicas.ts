@@ -14,6 +14,8 @@ export interface ReplicasOptions {
   readonly identity: string;
   /** Seconds after which a replica that is not heard of does not count. */
   readonly seconds: number;
+  /** Ends reading and telling. */
+  readonly signal: AbortSignal;
 }
 
 const LEASES: KubeType = { group: "coordination.k8s.io", version: "v1", plural: "leases" };
@@ -23,6 +25,8 @@ const REPORT_ANNOTATION = "headgate.dev/report";
 const REPEATED = 1 / 4;
 /** Bytes of all annotations of an object that the API server takes, less some. */
 const MOST_BYTES = 250_000;
+/** Milliseconds. A report that cannot be taken back ceases to count by itself. */
+const WITHDRAWAL_MS = 2_000;
 
 interface Heard {
   readonly resourceVersion: string | undefined;
@@ -50,8 +54,8 @@ export class Replicas {
 
   /** Reads what the others tell, and clears away those that are gone; resolves with whether anything is different. */
   async read(): Promise<boolean> {
-    const { client, namespace, group, seconds } = this.#options;
-    const { items } = await client.list(LEASES, { namespace, labelSelector: `${GROUP_LABEL}=${group}` });
+    const { client, namespace, group, seconds, signal } = this.#options;
+    const { items } = await client.list(LEASES, { namespace, labelSelector: `${GROUP_LABEL}=${group}`, signal });
     const now = performance.now();
     const heard = new Map<string, Heard>();
     for (const lease of items) {
@@ -59,7 +63,7 @@ export class Replicas {
       if (name === this.#name) continue;
       const one = hear(lease, this.#heard.get(name), now);
       if (now - one.at <= seconds * 1_000) heard.set(name, one);
-      else await client.delete(LEASES, { namespace, name });
+      else await client.delete(LEASES, { namespace, name }, { signal });
     }
     const before = this.#heard;
     this.#heard = heard;
@@ -71,7 +75,7 @@ export class Replicas {
     const encoded = encodeReport(report);
     const text = encoded.length > MOST_BYTES ? "" : encoded;
     const now = performance.now();
-    const { client, namespace, group, identity, seconds } = this.#options;
+    const { client, namespace, group, identity, seconds, signal } = this.#options;
     if (this.#told?.text === text && now - this.#told.at < seconds * 1_000 * REPEATED) return;
     const lease = {
       apiVersion: "coordination.k8s.io/v1",
@@ -87,7 +91,7 @@ export class Replicas {
         renewTime: microTime(),
       },
     };
-    await client.apply(LEASES, { namespace, name: this.#name }, lease, { fieldManager: "headgate" });
+    await client.apply(LEASES, { namespace, name: this.#name }, lease, { fieldManager: "headgate", signal });
     this.#told = { text, at: now };
   }
 
@@ -95,7 +99,8 @@ export class Replicas {
   async withdraw(): Promise<void> {
     this.#told = undefined;
     const { client, namespace } = this.#options;
-    await client.delete(LEASES, { namespace, name: this.#name });
+    const signal = AbortSignal.timeout(WITHDRAWAL_MS);
+    await client.delete(LEASES, { namespace, name: this.#name }, { signal });
   }
 }
 

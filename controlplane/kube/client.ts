@@ -39,6 +39,11 @@ export interface WriteOptions {
   readonly signal?: AbortSignal;
 }
 
+/** A deletion is refused (409) where the object is another by now. */
+export interface Preconditions {
+  readonly resourceVersion?: string;
+}
+
 export interface ApplyOptions extends WriteOptions {
   readonly fieldManager: string;
   /** Takes fields over from another manager; true by default. */
@@ -143,10 +148,16 @@ export class KubeClient {
   }
 
   /** Without complaint where there is no such object. */
-  async delete(type: KubeType, { name, namespace }: KubeName, signal?: AbortSignal): Promise<void> {
+  async delete(
+    type: KubeType,
+    { name, namespace }: KubeName,
+    signal?: AbortSignal,
+    preconditions?: Preconditions,
+  ): Promise<void> {
+    const body = preconditions === undefined ? {} : { body: { preconditions } };
     try {
       const path = pathOf(type, namespace, name);
-      await sendForJson(this.access, { method: "DELETE", path, ...withSignal(signal) });
+      await sendForJson(this.access, { method: "DELETE", path, ...body, ...withSignal(signal) });
     } catch (error) {
       if (!(error instanceof KubeFault && error.status === 404)) throw error;
     }

@@ -1,7 +1,8 @@
 // What a cluster is told of its policies, with a real API server and real Envoys.
 import { beforeAll, describe, expect, test } from "vitest";
+import { KubeClient } from "../../controlplane/kube/client.js";
 import { startTestMesh, type TestMesh } from "../harness/mesh.js";
-import { testScope } from "../harness/scope.js";
+import { createScope, testScope } from "../harness/scope.js";
 import { eventually } from "../harness/waiting.js";
 import { type Cluster, kubeBinaries, startCluster } from "../kube/support/cluster.js";
 import { installDefinitions, typeOf } from "../kube/support/custom-resources.js";
@@ -160,6 +161,27 @@ describe.skipIf("error" in kubeBinaries)("a cluster is told", () => {
     await apply(entry("last"));
     await conditionBegins(cluster, ["ServiceEntry", "last"], "Reconciled", "True");
     expect(states).toBe(statesBefore + 1);
+  });
+
+  test("nothing by a control plane that ends, which does not wait for an API server that hangs", async () => {
+    const own = createScope();
+    const lease = { namespace: "default", name: "other" };
+    await startTestMesh(own, {
+      kubernetes: { client: await KubeClient.connect({ kubeconfig: cluster.kubeconfig }) },
+      kubeStatus: { lease, identity: "b", roundMs: 50, leaseSeconds: 2 },
+    });
+    await eventually("it leads", async () => {
+      const found = await cluster.client.get(LEASES, lease);
+      return (found?.spec as { holderIdentity?: string } | undefined)?.holderIdentity === "b";
+    });
+    process.kill(cluster.apiServer.pid, "SIGSTOP");
+    let ended = false;
+    const closing = own.close().then(() => {
+      ended = true;
+    });
+    // A request is given up after 30 s of silence.
+    await eventually("it ends", () => ended).finally(() => process.kill(cluster.apiServer.pid, "SIGCONT"));
+    await closing;
   });
 });
 

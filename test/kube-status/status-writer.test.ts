@@ -66,6 +66,25 @@ describe.skipIf("error" in kubeBinaries)("a writer of statuses", () => {
     );
   });
 
+  test("writes the last of what was wanted meanwhile", async () => {
+    const object = await make("often");
+    const writer = await start(cluster.client);
+    for (let count = 1; count <= 50; count++) writer.want(key("often"), target(object), statusWith(count));
+    await written("often", statusWith(50));
+    const { resourceVersion = "" } = object.metadata;
+    let writes = 0;
+    const selection = {
+      namespace: "default",
+      fieldSelector: "metadata.name=often",
+      resourceVersion,
+      timeoutSeconds: 1,
+    };
+    for await (const events of cluster.client.watch(TYPE, selection)) {
+      writes += events.filter(({ type }) => type === "MODIFIED").length;
+    }
+    expect(writes).toBe(1);
+  });
+
   test("passes over what is gone, and takes nothing that stands for the status of an object that came in its place", async () => {
     const faults: (number | undefined)[] = [];
     const [gone, replaced, last] = [await make("gone"), await make("replaced"), await make("last")];
