@@ -63,7 +63,7 @@ export class Replicas {
       if (name === this.#name) continue;
       const one = hear(lease, this.#heard.get(name), now);
       if (now - one.at <= seconds * 1_000) heard.set(name, one);
-      else await client.delete(LEASES, { namespace, name }, { signal });
+      else await client.delete(LEASES, { namespace, name }, signal);
     }
     const before = this.#heard;
     this.#heard = heard;
@@ -99,8 +99,7 @@ export class Replicas {
   async withdraw(): Promise<void> {
     this.#told = undefined;
     const { client, namespace } = this.#options;
-    const signal = AbortSignal.timeout(WITHDRAWAL_MS);
-    await client.delete(LEASES, { namespace, name: this.#name }, { signal });
+    await client.delete(LEASES, { namespace, name: this.#name }, AbortSignal.timeout(WITHDRAWAL_MS));
   }
 }
 
