@@ -4,6 +4,7 @@ import { request } from "node:https";
 import { join, relative } from "node:path";
 import { json } from "node:stream/consumers";
 import { beforeAll, describe, expect, test } from "vitest";
+import type { ProxyView } from "../../controlplane/admin/proxies.js";
 import type { KubeObject, KubeType } from "../../controlplane/kube/object.js";
 import { freePort } from "../harness/addresses.js";
 import { testEnvoyBinary } from "../harness/envoy.js";
@@ -13,6 +14,7 @@ import { type ServeProcess, startServe } from "../harness/serve.js";
 import { eventually } from "../harness/waiting.js";
 import { type Cluster, kubeBinaries, startCluster } from "../kube/support/cluster.js";
 import { ownAddress } from "../kube/support/own-address.js";
+import { authorityIn, core, makePod, podOf, startPod, tokenOf } from "./support/kubelet.js";
 import {
   argumentsOf,
   buildManifests,
@@ -24,10 +26,6 @@ import {
 
 interface ServiceSpec {
   readonly ports: readonly { readonly targetPort: string | number }[];
-}
-
-interface ConfigMap {
-  readonly data: { readonly "ca.pem": string };
 }
 
 interface Configuration {
@@ -52,7 +50,6 @@ function ask(url: string, body: object, tls: { readonly ca: string; readonly ser
   });
 }
 
-const core = (plural: string): KubeType => ({ group: "", version: "v1", plural });
 const webhooks = (plural: string): KubeType => ({ group: "admissionregistration.k8s.io", version: "v1", plural });
 const GATEWAYS = join("deploy", "gateways");
 const CONTROL_PLANE = "Deployment headgate-system/headgate";
@@ -64,24 +61,6 @@ describe.skipIf("error" in kubeBinaries)("what deploy/ installs", () => {
   let replica: ServeProcess;
 
   const templateOf = (key: string) => new Map(templatesOf(manifests)).get(key) as PodTemplate;
-
-  /** Makes the pod that a Deployment's controller would make. */
-  async function makePod(key: string): Promise<KubeObject> {
-    const { metadata, spec } = templateOf(key);
-    const [, namespace = "", name = ""] = key.split(/[ /]/);
-    const pod = { apiVersion: "v1", kind: "Pod", metadata: { ...metadata, name: `${name}-1` }, spec };
-    return cluster.client.create(core("pods"), pod, namespace);
-  }
-
-  async function tokenOf(pod: KubeObject, audience?: string): Promise<string> {
-    const { name, namespace = "", uid } = pod.metadata;
-    const boundObjectRef = { apiVersion: "v1", kind: "Pod", name, uid };
-    const request = { spec: { boundObjectRef, ...(audience ? { audiences: [audience] } : {}) } };
-    const account = (pod.spec as PodTemplate["spec"]).serviceAccountName;
-    const at = { namespace, name: account };
-    const made = await cluster.client.createUnder(core("serviceaccounts"), at, request, { subresource: "token" });
-    return (made.status as { token: string }).token;
-  }
 
   beforeAll(async () => {
     cluster = await startCluster(scope);
@@ -116,7 +95,9 @@ describe.skipIf("error" in kubeBinaries)("what deploy/ installs", () => {
     for (const namespace of ["headgate-system", "headgate-gateways"]) {
       await expect(cluster.client.create(core("pods"), refused, namespace)).rejects.toThrow("violates PodSecurity");
     }
-    for (const [key] of templatesOf(manifests)) expect((await makePod(key)).metadata.name, key).toBeDefined();
+    for (const [key, template] of templatesOf(manifests)) {
+      expect((await makePod(cluster, key, template)).metadata.name, key).toBeDefined();
+    }
   });
 
   test("selects its own pods, by ports that they have", () => {
@@ -141,8 +122,8 @@ describe.skipIf("error" in kubeBinaries)("what deploy/ installs", () => {
   });
 
   test("starts a control plane that gets ready as its own account, and sets up all that is to find it", async () => {
-    const pod = await cluster.client.get(core("pods"), { namespace: "headgate-system", name: "headgate-1" });
-    const user = { token: await tokenOf(pod as KubeObject) };
+    const pod = await cluster.client.get(core("pods"), podOf(CONTROL_PLANE));
+    const user = { token: await tokenOf(cluster, pod as KubeObject) };
     const kubeconfig = await cluster.writeKubeconfig("account.kubeconfig", { user });
     const args = argumentsOf(templateOf(CONTROL_PLANE).spec.containers[0]).map((arg) =>
       arg
@@ -160,10 +141,10 @@ describe.skipIf("error" in kubeBinaries)("what deploy/ installs", () => {
       });
     }
     for (const namespace of ["headgate-system", "headgate-gateways"]) {
-      await eventually(`${namespace} has the authority of ADS`, async () => {
-        const found = await cluster.client.get(core("configmaps"), { namespace, name: "headgate-ads-ca" });
-        return found?.data !== undefined;
-      });
+      await eventually(
+        `${namespace} has the authority of ADS`,
+        async () => (await authorityIn(cluster, namespace)) !== "",
+      );
     }
   });
 
@@ -183,9 +164,7 @@ describe.skipIf("error" in kubeBinaries)("what deploy/ installs", () => {
     const patch = Buffer.from((answer as ReviewAnswer).response.patch, "base64").toString();
     expect(patch).toContain('"--ads","headgate.headgate-system.svc:15012"');
     expect(patch).toContain('"image":"headgate-proxy:0.1.0"');
-    const at = { namespace: "headgate-system", name: "headgate-ads-ca" };
-    const authority = (await cluster.client.get(core("configmaps"), at)) as unknown as ConfigMap;
-    expect(patch).toContain(JSON.stringify(authority.data["ca.pem"]));
+    expect(patch).toContain(JSON.stringify(await authorityIn(cluster, "headgate-system")));
   });
 
   test("takes a Gateway for each of its gateways, on a port of their Services", async () => {
@@ -203,8 +182,7 @@ describe.skipIf("error" in kubeBinaries)("what deploy/ installs", () => {
     await cluster.kubectl(["apply", "--server-side", "--validate=strict", "-k", GATEWAYS]);
     const found = await cluster.client.get(webhooks("mutatingwebhookconfigurations"), { name: "headgate" });
     expect(JSON.stringify(found?.webhooks).match(/"caBundle"/g)).toHaveLength(2);
-    const at = { namespace: "headgate-gateways", name: "headgate-ads-ca" };
-    expect((await cluster.client.get(core("configmaps"), at))?.data).toBeDefined();
+    expect(await authorityIn(cluster, "headgate-gateways")).toContain("BEGIN CERTIFICATE");
   });
 
   test("tells of a policy what became of it", async () => {
@@ -238,23 +216,10 @@ describe.skipIf("error" in kubeBinaries)("what deploy/ installs", () => {
     "starts an %s that proves who it is, and gets ready",
     async (name) => {
       const key = `Deployment headgate-gateways/headgate-${name}`;
-      const at = { namespace: "headgate-gateways", name: `headgate-${name}-1` };
-      const pod = (await cluster.client.get(core("pods"), at)) as KubeObject;
-      const ip = ownAddress as string;
-      await cluster.client.merge(
-        core("pods"),
-        at,
-        { status: { podIP: ip, podIPs: [{ ip }] } },
-        { subresource: "status" },
-      );
+      const pod = (await cluster.client.get(core("pods"), podOf(key))) as KubeObject;
       const folder = await scope.directory();
-      const { namespace } = at;
-      const authority = await cluster.client.get(core("configmaps"), { namespace, name: "headgate-ads-ca" });
-      await writeFile(join(folder, "ca.pem"), (authority as unknown as ConfigMap).data["ca.pem"]);
-      await writeFile(join(folder, "token"), await tokenOf(pod, "headgate"));
+      const known = await startPod(cluster, pod, { address: ownAddress as string, folder });
       const [container] = templateOf(key).spec.containers;
-      const account = templateOf(key).spec.serviceAccountName;
-      const known = { POD_NAME: at.name, POD_NAMESPACE: namespace, POD_IP: ip, SERVICE_ACCOUNT: account };
       const status = `127.0.0.1:${await freePort()}`;
       const args = argumentsOf(container, known).map((arg) =>
         arg
@@ -273,10 +238,8 @@ describe.skipIf("error" in kubeBinaries)("what deploy/ installs", () => {
         throw new Error(`${error.message}\n${run.stderr()}`);
       });
       expect((await ask(container.livenessProbe.httpGet.path))?.status).toBe(200);
-      const { proxies } = (await (await fetch(`http://${replica.admin}/proxies`)).json()) as {
-        proxies: readonly { readonly id: string; readonly name: string; readonly labels: object }[];
-      };
-      const proxy = proxies.find((each) => each.name === at.name);
+      const { proxies } = (await (await fetch(`http://${replica.admin}/proxies`)).json()) as { proxies: ProxyView[] };
+      const proxy = proxies.find((each) => each.name === pod.metadata.name);
       expect(proxy?.labels).toMatchObject({ istio: name });
       await eventually("it listens where its Service leads", async () => {
         const config = await fetch(`http://${replica.admin}/config?proxy=${proxy?.id}&type=lds`);
