@@ -78,6 +78,16 @@ test("a name subscribed again is sent again", async () => {
   expect((await stream.accept()).resources).toEqual(["a@1"]);
 });
 
+test("no name comes twice in a response, however often it was asked for", async () => {
+  const { cache, open } = await stage();
+  cache.set("proxy", snapshot({ [ENDPOINTS]: { a: "1" } }));
+  const stream = open("delta");
+  stream.subscribe(ENDPOINTS, "*", "a", "a", "gone", "gone");
+  expect(await stream.accept()).toMatchObject({ resources: ["a@1"], removed: ["gone"] });
+  stream.subscribe(ENDPOINTS, "a", "*", "gone", "a", "gone");
+  expect(await stream.accept()).toMatchObject({ resources: ["a@1"], removed: ["gone"] });
+});
+
 test("a name asked for while another answer is outstanding is answered without waiting for that", async () => {
   const { cache, open } = await stage();
   cache.set("proxy", snapshot({ [ENDPOINTS]: { a: "1", b: "1" } }));

@@ -9,7 +9,7 @@ import { CLUSTER, ROUTES } from "../../controlplane/xds/order.js";
 import type { XdsResource } from "../../controlplane/xds/snapshot.js";
 import { snapshot } from "./support/resources.js";
 import { connect } from "./support/script.js";
-import { stage } from "./support/stage.js";
+import { OWN_OPTIONS, stage } from "./support/stage.js";
 
 describe.each(["delta", "sotw"] as const)("%s", (variant) => {
   test("not yet synced with its sources: UNAVAILABLE, never an empty configuration", async () => {
@@ -66,6 +66,30 @@ describe.each(["delta", "sotw"] as const)("%s", (variant) => {
       clock.advance(9);
     }
     expect((await stream.accept()).resources).toEqual(["a@3"]);
+  });
+
+  test("unless set otherwise, 10 ms of quiet are waited for, and at most 1 s", async () => {
+    const { cache, open, fence, clock } = await stage(OWN_OPTIONS);
+    cache.set("proxy", snapshot({ [CLUSTER]: { a: "0" } }));
+    const stream = open(variant);
+    stream.subscribe(CLUSTER);
+    await stream.accept();
+    cache.set("proxy", snapshot({ [CLUSTER]: { a: "1" } }));
+    await fence();
+    clock.advance(9);
+    await fence();
+    expect(stream.arrived).toEqual([]);
+    clock.advance(1);
+    expect((await stream.accept()).resources).toEqual(["a@1"]);
+    await fence();
+    for (let version = 2; version <= 112; version++) {
+      cache.set("proxy", snapshot({ [CLUSTER]: { a: String(version) } }));
+      clock.advance(9);
+    }
+    await fence();
+    expect(stream.arrived).toEqual([]);
+    clock.advance(1);
+    expect((await stream.accept()).resources).toEqual(["a@112"]);
   });
 
   test("a client that does not read is sent what its window holds, then only the newest, and costs the others nothing", async () => {

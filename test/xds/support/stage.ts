@@ -25,8 +25,14 @@ export interface Stage {
   fence(): Promise<void>;
 }
 
+const AT_ONCE = { quietMillis: 0, removalDelayMillis: 0 };
+
+/** In place of options: the server's own, in all that the stage itself does not need. */
+export const OWN_OPTIONS = Symbol("the server's own options");
+
 /** Snapshots lie under the node's id. Changes are taken over and removals go out without delay, unless set otherwise. */
-export async function stage(options: Partial<AdsOptions> = {}): Promise<Stage> {
+export async function stage(asked: Partial<AdsOptions> | typeof OWN_OPTIONS = {}): Promise<Stage> {
+  const options: Partial<AdsOptions> = asked === OWN_OPTIONS ? {} : { ...AT_ONCE, ...asked };
   const cache = new SnapshotCache();
   const clock = new TurnedClock();
   const events: AdsEvent[] = [];
@@ -35,8 +41,6 @@ export async function stage(options: Partial<AdsOptions> = {}): Promise<Stage> {
     cache,
     clock,
     onEvent: (event) => events.push(event),
-    quietMillis: 0,
-    removalDelayMillis: 0,
     ...options,
     onConnect: (node, peer, metadata) => (node.id === "fence" ? { key: "fence" } : onConnect(node, peer, metadata)),
   });
