@@ -34,6 +34,12 @@ const NAMINGS: Readonly<Partial<Record<Kind, Naming>>> = {
   StagedRollout: naming("sr", { VirtualService: ".spec.virtualService", Route: ".spec.route" }),
 };
 
+/** What `headgate serve --kube-status` writes. */
+const STATUS: readonly Column[] = ["Accepted", "Reconciled"].map((type) => ({
+  name: type,
+  jsonPath: `.status.conditions[?(@.type=="${type}")].status`,
+  type: "string",
+}));
 const AGE: Column = { name: "Age", jsonPath: ".metadata.creationTimestamp", type: "date" };
 
 /** Of Istio's groups: a cluster that has Istio has these already, and keeps its own. */
@@ -77,7 +83,7 @@ function definitionOf(kind: Kind, schema: Schema<unknown>, categories: readonly 
         name,
         served: true,
         storage: index === 0,
-        additionalPrinterColumns: [...columns, AGE],
+        additionalPrinterColumns: [...columns, ...STATUS, AGE],
         subresources: { status: {} },
         schema: { openAPIV3Schema },
       })),

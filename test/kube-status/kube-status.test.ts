@@ -89,6 +89,7 @@ describe.skipIf("error" in kubeBinaries)("a cluster is told", () => {
       const events = await eventsOn(cluster, "VirtualService", "refused");
       return events.length === 1 && (events[0]?.series as { count?: number } | undefined)?.count === 2;
     });
+    expect(await cluster.kubectl(["get", "vs"])).toMatch(/ACCEPTED +RECONCILED +AGE\n(.*\n)*refused .* False +False +/);
     await apply(mended);
     await conditionBegins(cluster, ["VirtualService", "refused"], "Reconciled", "True");
   });
