@@ -30,6 +30,8 @@ export interface ProxyIdentity {
   /** The proxy may not bind ports below 1024. */
   readonly unprivileged: boolean;
   readonly locality?: { readonly region: string; readonly zone?: string; readonly subzone?: string };
+  /** Since when the workload is so, milliseconds since the epoch: of two Envoys that speak for it, the later one counts. */
+  readonly since?: number;
 }
 
 export interface BootstrapOptions {
@@ -84,6 +86,7 @@ function createNode(identity: ProxyIdentity): Record<string, unknown> {
       ...(identity.workloadGroup === undefined ? {} : { AUTO_REGISTER_GROUP: identity.workloadGroup }),
       WORKLOAD_NAME: identity.workloadName ?? name,
       ...(identity.unprivileged ? { UNPRIVILEGED_POD: "true" } : {}),
+      ...(identity.since === undefined ? {} : { SINCE: String(identity.since) }),
     },
   };
 }

@@ -23,10 +23,11 @@ export interface Settings extends BootstrapOptions {
   readonly envoy?: string;
 }
 
-/** What Envoy is started with. */
-export function launchOf(settings: Settings, binary: string): Launch {
+/** What Envoy is started with; `since` tells the control plane which of two Envoys has the newer settings. */
+export function launchOf(settings: Settings, binary: string, since?: number): Launch {
+  const { identity } = settings;
   return {
-    bootstrap: createBootstrap(settings.identity, settings),
+    bootstrap: createBootstrap(since === undefined ? identity : { ...identity, since }, settings),
     binary,
     logLevel: settings.log.level,
     ...(settings.log.components ? { extraArguments: ["--component-log-level", settings.log.components] } : {}),

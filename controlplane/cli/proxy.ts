@@ -94,10 +94,12 @@ async function runUntilStopped(
   io: CommandIo,
   log: ProxyLog,
 ): Promise<number> {
-  const launch = launchOf(first, binary);
+  const replaceable = filesOf(options, io.cwd).length > 0;
+  const stamped = (settings: Settings) => launchOf(settings, binary, replaceable ? Date.now() : undefined);
+  const launch = stamped(first);
   const envoy: EnvoyProcess | undefined = await startEnvoy({
     ...launch,
-    replaceable: filesOf(options, io.cwd).length > 0,
+    replaceable,
     onLog: log.envoy,
     onOutput: (line) => io.stdout.write(`${line}\n`),
     onNotice: (notice) => log.say(notice, "warning"),
@@ -122,9 +124,7 @@ async function runUntilStopped(
     onTakeover: () => log.say(`another Envoy (pid ${envoy.pid}) has taken over, as settings have changed`),
     onFailure: (reason) => log.say(`no Envoy with the new settings has taken over: ${reason}`, "warning"),
   });
-  const followed = await followSettings(options, first, io.cwd, log, (settings) =>
-    succession.want(launchOf(settings, binary)),
-  );
+  const followed = await followSettings(options, first, io.cwd, log, (settings) => succession.want(stamped(settings)));
   try {
     return await untilStopped(envoy, followed, io, log);
   } finally {
@@ -139,7 +139,7 @@ interface FollowedSettings {
   close(): void;
 }
 
-/** Faults in the files leave in force what was read before. */
+/** Faults in the files leave in force what was read before. onChange is told of what Envoy is started with. */
 async function followSettings(
   options: OptionValues,
   first: Settings,
@@ -172,8 +172,9 @@ async function followSettings(
 
   function apply(settings: Settings): void {
     if (settings.warning !== undefined && settings.warning !== current.warning) log.say(settings.warning, "warning");
+    const isOther = JSON.stringify(launchOf(settings, "")) !== JSON.stringify(launchOf(current, ""));
     current = settings;
-    onChange(settings);
+    if (isOther) onChange(settings);
   }
 }
 

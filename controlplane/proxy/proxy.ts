@@ -24,6 +24,8 @@ export interface Proxy {
   /** It cannot bind ports below 1024. */
   readonly unprivileged: boolean;
   readonly locality: { readonly region: string; readonly zone: string; readonly subZone: string };
+  /** Since when the workload is so, milliseconds since the epoch by its own clock; 0 where that is not said. */
+  readonly since: number;
   /** The workload's own certificates, which ISTIO_MUTUAL uses: as a client, and as a server. */
   readonly clientCertificate: CertificateFiles;
   readonly serverCertificate: CertificateFiles;
@@ -89,6 +91,7 @@ export function parseNode(node: Node, protocol: Protocol): { readonly proxy: Pro
       interceptionMode: mode,
       separateHosts: protocol === "delta",
       unprivileged: metadata.UNPRIVILEGED_POD === "true" || metadata.UNPRIVILEGED_POD === true,
+      since: time(metadata.SINCE),
       locality: node.locality ?? { region: "", zone: "", subZone: "" },
       clientCertificate: certificateFiles(metadata, "CLIENT"),
       serverCertificate: certificateFiles(metadata, "SERVER"),
@@ -112,6 +115,10 @@ function addresses(first: string, others: string | undefined): string[] {
 
 function text(value: unknown): string | undefined {
   return typeof value === "string" && value !== "" && value.length <= MAX_LABEL_LENGTH ? value : undefined;
+}
+
+function time(value: unknown): number {
+  return typeof value === "string" && /^\d{1,15}$/.test(value) ? Number(value) : 0;
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

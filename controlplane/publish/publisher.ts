@@ -72,8 +72,12 @@ export class Publisher {
     if ("proxy" in parsed) await this.#prepare(this.#mesh, parsed.proxy);
   }
 
-  /** Publishes to a proxy that connected, by what it says of itself now. */
+  /**
+   * Publishes to a proxy that connected, by what it says of itself now. While one Envoy takes over from another, both speak
+   * for it, and the former may come back after the next one came.
+   */
   async connect(proxy: Proxy): Promise<void> {
+    if ((this.#proxies.get(proxy.id)?.since ?? 0) > proxy.since) return;
     this.#proxies.set(proxy.id, proxy);
     for (let mesh: Mesh | undefined; mesh !== this.#mesh; ) {
       mesh = this.#mesh;

@@ -1,6 +1,7 @@
 // The files of `headgate proxy` that stand for flags: what changes in them takes effect under load, what is faulty does not.
+import { existsSync, readFileSync } from "node:fs";
 import { rename, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
 import { withFiles } from "../../controlplane/cli/proxy-files.js";
 import { freePort, loopbackAddress } from "../harness/addresses.js";
@@ -24,6 +25,14 @@ const BY_LABEL = virtualService(
   - route: [{destination: {host: reviews, subset: v1}}]
 `,
 );
+
+/** The directory and the shared memory of an Envoy; nothing of another process. */
+function leftBehind(pid: number): string[] {
+  const words = readFileSync(`/proc/${pid}/cmdline`, "latin1").split("\0");
+  const after = (flag: string) => words[words.indexOf(flag) + 1] ?? "";
+  if (!words.includes("--base-id")) return [];
+  return [dirname(after("-c")), `/dev/shm/envoy_shared_memory_${Number(after("--base-id")) * 10}`];
+}
 
 test("Labels and settings that change have another Envoy take over, without a failed request, and die with the agent", async () => {
   const directory = await scope.directory();
@@ -74,8 +83,11 @@ test("Labels and settings that change have another Envoy take over, without a fa
   }
 
   const all = descendants(proxy.pid);
+  const left = all.flatMap(leftBehind);
+  expect(left.filter((path) => existsSync(path)).length).toBeGreaterThan(1);
   proxy.child.kill("SIGKILL");
   await allGone(all);
+  await eventually("nothing is left behind", () => !left.some((path) => existsSync(path)));
 });
 
 test("What the files say takes the place of flags, and faults name the file and what to write", async () => {

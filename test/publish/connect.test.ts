@@ -19,8 +19,8 @@ function stage() {
   return { cache, publisher };
 }
 
-function sidecar(labels: Record<string, string>): Proxy {
-  const parsed = parseNode({ id, metadata: { LABELS: labels } }, "delta");
+function sidecar(labels: Record<string, string>, more: object = {}): Proxy {
+  const parsed = parseNode({ id, metadata: { LABELS: labels, ...more } }, "delta");
   if ("error" in parsed) throw new Error(parsed.error);
   return parsed.proxy;
 }
@@ -38,4 +38,17 @@ test("Of two streams that connect at once, the later one's word of the proxy sta
   const { publisher } = stage();
   await Promise.all([publisher.connect(sidecar({ version: "v1" })), publisher.connect(sidecar({ version: "v2" }))]);
   expect(publisher.proxies.get(id)?.labels).toEqual({ version: "v2" });
+});
+
+test("An Envoy that another takes over from does not speak for the proxy when it comes back, until the other is gone", async () => {
+  const { publisher } = stage();
+  const [former, next] = [sidecar({ track: "old" }, { SINCE: "1000" }), sidecar({ track: "new" }, { SINCE: "2000" })];
+  const connected = async (proxy: Proxy) => {
+    await publisher.connect(proxy);
+    return publisher.proxies.get(id)?.labels.track;
+  };
+  expect([await connected(former), await connected(next), await connected(former)]).toEqual(["old", "new", "new"]);
+  publisher.disconnect(id);
+  expect(await connected(former)).toBe("old");
+  expect(await connected(sidecar({ track: "unknown" }, { SINCE: "soon" }))).toBe("old");
 });
