@@ -1,8 +1,8 @@
 // What the admin tells of one proxy's configuration: how much there is of each type, and, a page at a time, the resources.
 
-import { versionOf } from "../xds/difference.js";
 import type { Snapshot, TypeUrl } from "../xds/snapshot.js";
 import type { Standing } from "../xds/standing.js";
+import { versionOf } from "../xds/version.js";
 import { QuestionFault } from "./question-fault.js";
 import { viewResource } from "./resource-view.js";
 import { shortType } from "./type-names.js";

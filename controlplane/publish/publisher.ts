@@ -6,6 +6,7 @@ import type { TranslateOptions } from "../translate/options.js";
 import { Translator } from "../translate/translate.js";
 import { viewOf } from "../translate/view.js";
 import type { SnapshotCache } from "../xds/cache.js";
+import { prepareResources } from "../xds/prepare.js";
 import { Slices } from "./slices.js";
 import { nextSnapshot } from "./snapshots.js";
 
@@ -69,7 +70,9 @@ export class Publisher {
    */
   async prewarm(namespace: string): Promise<void> {
     const parsed = parseNode({ id: `sidecar~127.0.0.1~prewarm.${namespace}~${namespace}.svc.cluster.local` }, "delta");
-    if ("proxy" in parsed) await this.#prepare(this.#mesh, parsed.proxy);
+    if (!("proxy" in parsed)) return;
+    await this.#prepare(this.#mesh, parsed.proxy);
+    await this.#prepareServing(this.#mesh, parsed.proxy);
   }
 
   /**
@@ -82,6 +85,7 @@ export class Publisher {
     for (let mesh: Mesh | undefined; mesh !== this.#mesh; ) {
       mesh = this.#mesh;
       await this.#prepare(mesh, proxy);
+      await this.#prepareServing(mesh, proxy);
       await this.#slices.turn();
     }
     if ((this.#proxies.get(proxy.id) ?? proxy) !== proxy) return;
@@ -111,11 +115,18 @@ export class Publisher {
     if (this.#preparing.get(view) === entry) this.#preparing.delete(view);
   }
 
-  async #prepareView(mesh: Mesh, proxy: Proxy): Promise<void> {
+  #prepareView(mesh: Mesh, proxy: Proxy): Promise<void> {
+    return this.#inSlices(() => this.#translator.prepare(mesh, proxy));
+  }
+
+  /** What the server does for the first proxy of a view alone. */
+  #prepareServing(mesh: Mesh, proxy: Proxy): Promise<void> {
+    return this.#inSlices(() => prepareResources(this.#translator.shared(mesh, proxy).values()));
+  }
+
+  async #inSlices(steps: () => Iterable<void>): Promise<void> {
     try {
-      for (const _ of this.#translator.prepare(mesh, proxy)) {
-        if (this.#slices.isOver()) await this.#slices.turn();
-      }
+      for (const _ of steps()) if (this.#slices.isOver()) await this.#slices.turn();
     } catch {
       // The same fault comes again when the proxy is published to, and is told there.
     }

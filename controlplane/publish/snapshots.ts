@@ -3,10 +3,9 @@
 
 import type { EnvoyResource } from "../translate/resource.js";
 import type { ResourceMap, Translation } from "../translate/translate.js";
+import { JoinedResources, partsOf } from "../xds/joined-resources.js";
 import type { Snapshot, TypeUrl } from "../xds/snapshot.js";
 
-/** The map of shared resources that a map with a proxy's own ones was made from. */
-const sharedPart = new WeakMap<ResourceMap, ResourceMap>();
 const NOTHING: ResourceMap = new Map();
 
 /** The snapshot of a translation: `before` itself where nothing changed, else with all types of it that did not. */
@@ -30,15 +29,12 @@ export function nextSnapshot(before: Snapshot | undefined, { shared, own }: Tran
 
 function join(shared: ResourceMap, own: readonly EnvoyResource[], before: ResourceMap | undefined): ResourceMap {
   if (own.length === 0) return shared;
-  const isSame = ({ name, version }: EnvoyResource) => before?.get(name)?.version === version;
-  if (before && sharedPart.get(before) === shared && before.size === shared.size + own.length && own.every(isSame)) {
-    return before;
-  }
-  const joined = new Map(shared);
-  for (const resource of own) {
-    if (joined.has(resource.name)) throw new Error(`${resource.typeUrl}: "${resource.name}" was translated twice`);
-    joined.set(resource.name, resource);
-  }
-  sharedPart.set(joined, shared);
-  return joined;
+  const known = partsOf(before ?? NOTHING);
+  const isSame = ({ name, version }: EnvoyResource) => known.own.get(name)?.version === version;
+  if (before && known.shared === shared && known.own.size === own.length && own.every(isSame)) return before;
+  const byName = new Map(own.map((resource) => [resource.name, resource]));
+  const twice = byName.size < own.length || own.some(({ name }) => shared.has(name));
+  if (twice)
+    throw new Error(`${own[0]?.typeUrl}: a name was translated twice: ${own.map(({ name }) => name).join(", ")}`);
+  return new JoinedResources(shared, byName);
 }

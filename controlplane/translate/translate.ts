@@ -52,8 +52,14 @@ export class Translator {
 
   translate(mesh: Mesh, proxy: Proxy): Translation {
     const context = createContext(mesh, proxy, this.#options, this.#view(mesh, proxy).memo);
-    const shared = context.memo.of("shared", { cheap: [mesh] }, () => sharedResources(context));
+    const shared = this.shared(mesh, proxy);
     return { shared, own: [...ownResources(context), this.#trafficFilter(proxy), ...this.#extensions(context)] };
+  }
+
+  /** That part of translate(). */
+  shared(mesh: Mesh, proxy: Proxy): Translation["shared"] {
+    const context = createContext(mesh, proxy, this.#options, this.#view(mesh, proxy).memo);
+    return context.memo.of("shared", { cheap: [mesh] }, () => sharedResources(context));
   }
 
   /**

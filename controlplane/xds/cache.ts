@@ -1,6 +1,7 @@
 // The latest snapshot of each proxy, and who wants to hear of the next one.
 import type { ResourceMap } from "./difference.js";
-import type { Snapshot } from "./snapshot.js";
+import { partsOf } from "./joined-resources.js";
+import type { Snapshot, TypeUrl } from "./snapshot.js";
 
 export type SnapshotWatcher = (key: string, snapshot: Snapshot) => void;
 
@@ -49,12 +50,18 @@ const checked = new WeakSet<ResourceMap>();
 
 function checkConsistency(snapshot: Snapshot): void {
   for (const [typeUrl, resources] of snapshot.resources) {
-    if (checked.has(resources)) continue;
-    for (const [name, resource] of resources) {
-      if (resource.name !== name) throw new Error(`${typeUrl}: "${resource.name}" lies under the name "${name}"`);
-      if (name === "" || name === "*") throw new Error(`${typeUrl}: "${name}" cannot be a resource's name`);
-      if (resource.version === "") throw new Error(`${typeUrl}: "${name}" has no version`);
-    }
-    checked.add(resources);
+    const { shared, own } = partsOf(resources);
+    for (const part of [shared, own]) checkResources(typeUrl, part);
+    for (const name of own.keys()) if (shared.has(name)) throw new Error(`${typeUrl}: "${name}" is there twice`);
   }
+}
+
+function checkResources(typeUrl: TypeUrl, resources: ResourceMap): void {
+  if (checked.has(resources)) return;
+  for (const [name, resource] of resources) {
+    if (resource.name !== name) throw new Error(`${typeUrl}: "${resource.name}" lies under the name "${name}"`);
+    if (name === "" || name === "*") throw new Error(`${typeUrl}: "${name}" cannot be a resource's name`);
+    if (resource.version === "") throw new Error(`${typeUrl}: "${name}" has no version`);
+  }
+  checked.add(resources);
 }

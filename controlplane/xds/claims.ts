@@ -3,14 +3,15 @@
 import { type BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import type { ResourceMap } from "./difference.js";
 import { decodeEntry, ENTRY, entriesOf } from "./entries.js";
+import { partsOf } from "./joined-resources.js";
 
 export type Claim = readonly [name: string, version: string];
 
 /** What sets claims apart from resources. */
 export interface Comparison {
-  /** Claims that are not written as the resources' entries are. */
+  /** Claims that are not written as the shared resources' entries are. */
   readonly differing: readonly Claim[];
-  /** Names of resources whose entry is not among the claims. */
+  /** Names of resources whose entry is not among the claims, and of all that are not shared. */
   readonly absent: readonly string[];
 }
 
@@ -56,7 +57,8 @@ export class Claims implements Iterable<Claim> {
   }
 
   against(resources: ResourceMap): Comparison {
-    const entries = entriesOf(resources);
+    const { shared, own } = partsOf(resources);
+    const entries = entriesOf(shared);
     const isClaimed = new Uint8Array(entries.names.length);
     const differing: Claim[] = [];
     for (let index = 0; index < this.size; index++) {
@@ -64,7 +66,7 @@ export class Claims implements Iterable<Claim> {
       if (number === undefined) differing.push(this.#claim(index));
       else isClaimed[number] = 1;
     }
-    return { differing, absent: entries.names.filter((_, number) => isClaimed[number] === 0) };
+    return { differing, absent: [...entries.names.filter((_, number) => isClaimed[number] === 0), ...own.keys()] };
   }
 
   /** All names if one of them is empty or may be longer than so many UTF-16 units, else none. */

@@ -1,12 +1,13 @@
 // The incremental variant: requests add to and take from a subscription, responses carry what differs.
 import type { Claims } from "./claims.js";
 import { type DeltaRequest, decodeDeltaRequest } from "./delta-request.js";
-import { type ResourceMap, versionOf } from "./difference.js";
+import type { ResourceMap } from "./difference.js";
 import { encodeDelta } from "./encode.js";
 import type { Protocol } from "./protocol.js";
 import { sharedRuns } from "./runs.js";
 import type { XdsResource } from "./snapshot.js";
 import type { Subscription } from "./subscription.js";
+import { versionOf } from "./version.js";
 
 export const delta: Protocol<DeltaRequest> = {
   name: "delta",

@@ -1,6 +1,7 @@
 // Names that a stream keeps by the tens of thousands, at little cost: most are those of a snapshot, which all streams
 // share, and take a bit each.
 import type { ResourceMap } from "./difference.js";
+import { partsOf } from "./joined-resources.js";
 
 /** A snapshot's names of one type, numbered in its own order. Shared; never changed. */
 interface Order {
@@ -18,7 +19,8 @@ const orders = new WeakMap<ResourceMap, Order>();
 let recent: readonly Order[] = [];
 const MOST_RECENT = 8;
 
-function orderOf(resources: ResourceMap): Order {
+/** Worked out once a map, and once for maps with the same names. */
+export function orderOf(resources: ResourceMap): Order {
   const known = orders.get(resources);
   if (known !== undefined) return known;
   const names = [...resources.keys()];
@@ -48,7 +50,7 @@ export class Names implements Iterable<string> {
   /** So many names are about to be added: if the set is empty and they are many, those of these resources take a bit. */
   follow(resources: ResourceMap, count: number): void {
     if (this.size > 0 || count < LEAST) return;
-    this.#order = orderOf(resources);
+    this.#order = orderOf(partsOf(resources).shared);
     this.#bits = new Uint32Array(Math.ceil(this.#order.names.length / BITS));
   }
 

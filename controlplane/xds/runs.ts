@@ -1,6 +1,7 @@
 // Long runs of resources, kept for as long as several streams are likely to want the same one: proxies of one view that
 // connect together are all sent the same thousands of resources.
 import type { ResourceMap } from "./difference.js";
+import { partsOf } from "./joined-resources.js";
 import type { XdsResource } from "./snapshot.js";
 
 /** Resources in the order in which they are sent. Never changed. */
@@ -10,6 +11,8 @@ export interface Run {
   readonly byName: ResourceMap;
 }
 
+/** About the largest response. */
+export const RESPONSE_BYTES = 2 * 1024 * 1024;
 /** Shorter runs are made faster than found. */
 const LEAST_IN_RUN = 64;
 
@@ -39,12 +42,17 @@ export const sharedRuns = new Runs(32 * 1024 * 1024);
 
 const loads = new WeakMap<ResourceMap, Map<number, readonly Run[]>>();
 
-/** All resources of a map, in runs of about so many bytes; worked out once a map. */
+/** All resources of a map, in runs of about so many bytes; worked out once a map, and once for what maps share. */
 export function runsOf(resources: ResourceMap, maxBytes: number): readonly Run[] {
-  const bySize = loads.get(resources) ?? new Map<number, readonly Run[]>();
-  loads.set(resources, bySize);
-  const known = bySize.get(maxBytes);
-  if (known !== undefined) return known;
+  const { shared, own } = partsOf(resources);
+  const bySize = loads.get(shared) ?? new Map<number, readonly Run[]>();
+  loads.set(shared, bySize);
+  const runs = bySize.get(maxBytes) ?? makeRuns(shared, maxBytes);
+  bySize.set(maxBytes, runs);
+  return own.size === 0 ? runs : [...runs, ...makeRuns(own, maxBytes)];
+}
+
+function makeRuns(resources: ResourceMap, maxBytes: number): readonly Run[] {
   const runs: XdsResource[][] = [];
   let bytes = maxBytes;
   for (const resource of resources.values()) {
@@ -55,9 +63,7 @@ export function runsOf(resources: ResourceMap, maxBytes: number): readonly Run[]
     runs.at(-1)?.push(resource);
     bytes += resource.any.length;
   }
-  const made = runs.map(createRun);
-  bySize.set(maxBytes, made);
-  return made;
+  return runs.map(createRun);
 }
 
 function createRun(resources: readonly XdsResource[]): Run {

@@ -27,6 +27,7 @@ import { delta } from "./delta.js";
 import type { EventSink } from "./events.js";
 import { DEFAULT_ORDER, defaultDependents } from "./order.js";
 import type { AnyRequest, Protocol } from "./protocol.js";
+import { RESPONSE_BYTES } from "./runs.js";
 import type { SessionOptions } from "./session.js";
 import type { TypeUrl } from "./snapshot.js";
 import { sotw } from "./sotw.js";
@@ -98,7 +99,7 @@ const DEFAULT_SESSION: SessionOptions = {
   maxQuietMillis: 1_000,
   answerMillis: 5_000,
   removalDelayMillis: 1_000,
-  maxResponseBytes: 2 * 1024 * 1024,
+  maxResponseBytes: RESPONSE_BYTES,
   maxTypes: 64,
   maxNames: 100_000,
   maxNameLength: 4_096,

@@ -1,6 +1,6 @@
 // One stream's state and decisions: given requests, snapshots and the time, what to send next. No I/O, no timers.
 import type { Rejection } from "./answers.js";
-import { resourcesOf, versionOf } from "./difference.js";
+import { resourcesOf } from "./difference.js";
 import { Expectations } from "./expectations.js";
 import { type Refusal, type RequestLimits, refuse } from "./limits.js";
 import { type Dependents, isKnown, type PushOrder, rank } from "./order.js";
@@ -9,6 +9,7 @@ import type { Snapshot, TypeUrl, XdsResource } from "./snapshot.js";
 import { type Standing, standingOf } from "./standing.js";
 import type { TypeStatus } from "./status.js";
 import { Subscription } from "./subscription.js";
+import { versionOf } from "./version.js";
 
 export interface SessionOptions extends RequestLimits {
   readonly order: PushOrder;

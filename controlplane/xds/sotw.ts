@@ -1,12 +1,13 @@
 // The state-of-the-world variant: requests name all that is wanted, CDS and LDS responses carry all there is.
 import { fromBinary } from "@bufbuild/protobuf";
 import { type DiscoveryRequest, DiscoveryRequestSchema } from "../gen/envoy/service/discovery/v3/discovery_pb.js";
-import { type ResourceMap, versionOf } from "./difference.js";
+import type { ResourceMap } from "./difference.js";
 import { encodeSotw } from "./encode.js";
 import { CLUSTER, LISTENER } from "./order.js";
 import type { Content, Protocol } from "./protocol.js";
 import type { TypeUrl, XdsResource } from "./snapshot.js";
 import type { Subscription } from "./subscription.js";
+import { versionOf } from "./version.js";
 
 /** A response of these types tells the client to drop what is not in it. */
 const COMPLETE: ReadonlySet<TypeUrl> = new Set([CLUSTER, LISTENER]);

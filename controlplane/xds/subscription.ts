@@ -1,10 +1,11 @@
 // What one stream knows of one type: what the client wants, what it holds, what it still has to get. No I/O.
 import { Answers } from "./answers.js";
-import { difference, type ResourceMap, versionOf } from "./difference.js";
+import { difference, type ResourceMap } from "./difference.js";
 import { Holdings } from "./holdings.js";
 import { Names } from "./names.js";
 import { type Run, runsOf } from "./runs.js";
 import type { TypeUrl } from "./snapshot.js";
+import { versionOf } from "./version.js";
 
 /** All that there is, on its way to a client that held nothing of it. */
 interface Load {
@@ -89,9 +90,10 @@ export class Subscription {
     if (before === after) return;
     this.endLoad();
     const { changed, removed } = difference(before, after);
+    const version = versionOf(after, before);
     for (const name of changed) if (this.covers(name)) this.#compare(name, after);
     for (const name of removed) this.#noteRemoval(name, after, generation);
-    if (!this.hasWork && this.removals.size === 0) this.answers.carryOver(versionOf(before), versionOf(after));
+    if (!this.hasWork && this.removals.size === 0) this.answers.carryOver(versionOf(before), version);
   }
 
   /** Sends all resources, to a client under a wildcard that holds nothing and asked for no name. */

@@ -5,11 +5,12 @@ import { expect, onTestFinished, test } from "vitest";
 import { isLoopback, parseAddress } from "../../controlplane/xds/address.js";
 import { Answers } from "../../controlplane/xds/answers.js";
 import { SnapshotCache } from "../../controlplane/xds/cache.js";
-import { difference, versionOf } from "../../controlplane/xds/difference.js";
+import { difference } from "../../controlplane/xds/difference.js";
 import { CLUSTER } from "../../controlplane/xds/order.js";
 import type { Snapshot } from "../../controlplane/xds/snapshot.js";
 import { Departed, type ProxyStatus } from "../../controlplane/xds/status.js";
 import { Turns, type TurnTaker } from "../../controlplane/xds/turns.js";
+import { versionOf } from "../../controlplane/xds/version.js";
 import { resource, snapshot } from "./support/resources.js";
 
 test("the cache refuses a snapshot that contradicts itself, and keeps the one before", () => {

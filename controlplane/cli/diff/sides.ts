@@ -8,9 +8,10 @@ import type { Mesh } from "../../mesh/mesh.js";
 import type { Proxy } from "../../proxy/proxy.js";
 import { nextSnapshot } from "../../publish/snapshots.js";
 import { Translator } from "../../translate/translate.js";
-import { NO_RESOURCES, type ResourceMap, versionOf } from "../../xds/difference.js";
+import { NO_RESOURCES, type ResourceMap } from "../../xds/difference.js";
 import { EXTENSION_CONFIG } from "../../xds/order.js";
 import type { Snapshot, TypeUrl } from "../../xds/snapshot.js";
+import { versionOf } from "../../xds/version.js";
 import { readAdmin } from "../admin-client.js";
 import { extensionVersions, withoutCode } from "./extensions.js";
 

@@ -1,0 +1,17 @@
+// What it takes to serve resources, whoever the client is, done in steps before the first client is served.
+import type { ResourceMap } from "./difference.js";
+import { orderOf } from "./names.js";
+import { RESPONSE_BYTES, runsOf } from "./runs.js";
+import { versionOf } from "./version.js";
+
+/** Each step takes some milliseconds for tens of thousands of resources, and next to nothing the second time. */
+export function* prepareResources(types: Iterable<ResourceMap>): Generator<void> {
+  for (const resources of types) {
+    versionOf(resources);
+    yield;
+    runsOf(resources, RESPONSE_BYTES);
+    yield;
+    orderOf(resources);
+    yield;
+  }
+}
