@@ -80,7 +80,9 @@ const query = fc
 export const request: fc.Arbitrary<SeenRequest> = fc.record({
   method: fc.constantFrom(...METHODS),
   scheme: fc.constantFrom("http", "https"),
-  authority: fc.constantFrom(...HOSTS),
+  authority: fc
+    .tuple(fc.constantFrom(...HOSTS), fc.constantFrom("", "", ".", ":80", ".:80"))
+    .map((parts) => parts.join("")),
   path: fc
     .tuple(fc.constantFrom(...PATHS), fc.constantFrom("", "", "", "#", "#a"), fc.option(query))
     .map(([path, fragment, query]) => path + fragment + (query === null ? "" : `?${query}`)),

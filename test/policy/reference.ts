@@ -25,6 +25,11 @@ export function firstMatch(
   return undefined;
 }
 
+/** Without a port, and without the dot that ends a fully qualified name. */
+function hostOf(authority: string): string {
+  return authority.replace(/\.?(?::\d+)?$/, "");
+}
+
 /** "All conditions inside a single match block have AND semantics." */
 function allHold(match: HttpMatch, request: SeenRequest): boolean {
   const [, path = "", query] = /^([^?#]*)(?:\?(.*))?/s.exec(request.path) ?? [];
@@ -33,7 +38,7 @@ function allHold(match: HttpMatch, request: SeenRequest): boolean {
     (!match.uri || stringMatches(match.uri, path, fold)) &&
     (!match.scheme || stringMatches(match.scheme, request.scheme)) &&
     (!match.method || stringMatches(match.method, request.method)) &&
-    (!match.authority || stringMatches(match.authority, request.authority, true)) &&
+    (!match.authority || stringMatches(match.authority, hostOf(request.authority), true)) &&
     [...match.headers].every(([name, string]) => headerMatches(string, request, name)) &&
     [...match.withoutHeaders].every(([name, string]) => !headerMatches(string, request, name)) &&
     [...match.queryParams].every(([name, string]) => stringMatches(string, parameter(query, name)))
