@@ -219,7 +219,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     },
     onEvent: (event) => {
       if (event.type === "nack") revisions.rejected(event.key, event.typeUrl, event.error);
-      if (event.type === "delivered") revisions.settled(event.key);
+      if (event.type === "answered") revisions.settled(event.key);
       metrics.event(event);
       told?.event(event);
       options.onEvent?.(event);

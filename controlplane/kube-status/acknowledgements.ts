@@ -81,7 +81,7 @@ export class Acknowledgements {
   event(event: AdsEvent): void {
     if (event.type === "connect") this.#connected(event.key);
     if (event.type === "nack") this.#rejected(event);
-    if (event.type !== "delivered") return;
+    if (event.type !== "answered") return;
     this.#welcome(event.key);
     if (this.#behind.has(event.key) || this.#rejections.has(event.key)) this.#sources.onChange();
   }

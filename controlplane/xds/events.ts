@@ -32,6 +32,14 @@ export type AdsEvent =
       readonly type: "delivered";
       readonly key: string;
     }
+  | {
+      /**
+       * It is delivered, and the client has answered every response that it was sent, which one that lets answerMillis
+       * pass has not. Comes again as the above does.
+       */
+      readonly type: "answered";
+      readonly key: string;
+    }
   | (OfResponse & {
       readonly type: "push";
       readonly heartbeat: boolean;

@@ -126,6 +126,11 @@ export class Session<Request extends AnyRequest> {
     return this.#current !== undefined && this.#offered === undefined && this.#isDelivered(now);
   }
 
+  /** Whether it is delivered, and no response waits for its answer, however long. */
+  isAnswered(now: number): boolean {
+    return this.isDelivered(now) && this.#active().every(({ answers }) => !answers.outstanding);
+  }
+
   #typeStatus(subscription: Subscription, newest: Snapshot | undefined): TypeStatus {
     const { typeUrl, wildcard, names, held, answers } = subscription;
     const target = resourcesOf(newest, typeUrl);

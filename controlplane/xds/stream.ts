@@ -54,6 +54,7 @@ export class GrpcAdsStream<Request extends AnyRequest> implements AdsStream {
   #isWriting = false;
   #isClosed = false;
   #wasDelivered = false;
+  #wasAnswered = false;
   #unwatch: () => void = () => {};
   #cancelTimer: () => void = () => {};
   /** What was written last is no longer on its way. */
@@ -121,7 +122,7 @@ export class GrpcAdsStream<Request extends AnyRequest> implements AdsStream {
     const response = this.#session.next(now);
     if (response === undefined) {
       this.#sleep(this.#session.wakeAt(now), now);
-      this.#tellDelivery(this.#session.isDelivered(now));
+      this.#tellDelivery(this.#session.isDelivered(now), this.#session.isAnswered(now));
       return 0;
     }
     const bytes = this.protocol.encode(response);
@@ -140,9 +141,12 @@ export class GrpcAdsStream<Request extends AnyRequest> implements AdsStream {
     return bytes.length;
   }
 
-  #tellDelivery(isDelivered: boolean): void {
-    if (isDelivered && !this.#wasDelivered) this.host.onEvent({ type: "delivered", key: this.#key ?? "" });
+  #tellDelivery(isDelivered: boolean, isAnswered: boolean): void {
+    const key = this.#key ?? "";
+    if (isDelivered && !this.#wasDelivered) this.host.onEvent({ type: "delivered", key });
+    if (isAnswered && !this.#wasAnswered) this.host.onEvent({ type: "answered", key });
     this.#wasDelivered = isDelivered;
+    this.#wasAnswered = isAnswered;
   }
 
   /** A defect that one stream brings to light ends that stream alone. */
@@ -229,6 +233,7 @@ export class GrpcAdsStream<Request extends AnyRequest> implements AdsStream {
       this.#guard(() => {
         session.offer(next, this.host.clock.now());
         this.#wasDelivered = false;
+        this.#wasAnswered = false;
         this.#wake();
       }),
     );

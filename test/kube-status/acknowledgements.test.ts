@@ -62,7 +62,7 @@ describe("acknowledgements", () => {
   }
   function answer({ id }: Proxy): void {
     revisions.settled(id);
-    acknowledgements.event({ type: "delivered", key: id });
+    acknowledgements.event({ type: "answered", key: id });
   }
   function reject({ id }: Proxy, version: string, names: readonly string[]): void {
     rejected.set(id, version);
