@@ -22,6 +22,7 @@ export function createAgentMetrics({ envoy, missing, certificate }: AgentMetrics
     new Gauge({ name: `headgate_agent_${name}`, help, registers: [registry] });
   const restarts = gauge("envoy_restarts", "Times that Envoy ended by itself and was started again.");
   const takeovers = gauge("envoy_takeovers", "Times that another Envoy has taken over, as settings had changed.");
+  const wasmFailures = gauge("wasm_failures", "Times that Envoy has logged that a function of a Wasm module failed.");
   const up = gauge("envoy_up", "1 while Envoy answers.");
   const ready = gauge("ready", "1 while traffic may flow to the proxy.");
   const started = gauge("start_time_seconds", "When the agent was started, in seconds since the epoch.");
@@ -37,6 +38,7 @@ export function createAgentMetrics({ envoy, missing, certificate }: AgentMetrics
     const ofEnvoy = await envoyStatistics(envoy);
     restarts.set(envoy.restarts);
     takeovers.set(envoy.takeovers);
+    wasmFailures.set(envoy.wasmFailures);
     up.set(ofEnvoy === undefined ? 0 : 1);
     ready.set((await missing()) === undefined ? 1 : 0);
     if (expiry && certificate !== undefined) expiry.set(await expiryOf(certificate));

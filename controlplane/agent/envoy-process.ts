@@ -18,6 +18,7 @@ const TAKEOVER_MS = 60_000;
 /** Within this time after it has taken over, an Envoy knows what the former has in flight. */
 const FORMER_KNOWN_MS = 2_000;
 const LAST_LINES = 20;
+const WASM_FAILURE = /\]\[error\]\[wasm\] (?:\[\S+\] )?Function: \S+ failed: /;
 
 export interface EnvoyOptions extends Launch {
   /** Another Envoy may take over by `replace`; false by default. */
@@ -45,6 +46,8 @@ export interface EnvoyProcess {
   readonly restarts: number;
   /** How often another Envoy has taken over. */
   readonly takeovers: number;
+  /** How often Envoy has logged that a function of a Wasm module failed; with failStrategy FAIL_OPEN nothing else tells. */
+  readonly wasmFailures: number;
   /** Undefined while traffic may flow, else what is missing, in words for a person; never rejects. */
   missing(): Promise<string | undefined>;
   /** Envoy's last log lines, oldest first, for an error message. */
@@ -89,6 +92,7 @@ export async function startEnvoy(options: EnvoyOptions): Promise<EnvoyProcess> {
 class SupervisedEnvoy implements EnvoyProcess {
   restarts = 0;
   takeovers = 0;
+  wasmFailures = 0;
   readonly lastLines: string[] = [];
   readonly exited: Promise<ChildExit>;
   readonly #stopping = new AbortController();
@@ -261,6 +265,7 @@ class SupervisedEnvoy implements EnvoyProcess {
   readonly #log = (line: string): void => {
     this.lastLines.push(line);
     if (this.lastLines.length > LAST_LINES) this.lastLines.shift();
+    if (WASM_FAILURE.test(line)) this.wasmFailures += 1;
     this.#options.onLog?.(line);
   };
 
