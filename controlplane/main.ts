@@ -15,6 +15,8 @@ import { FILTER_NAME } from "./policy/compile.js";
 import { Publisher } from "./publish/publisher.js";
 import { Revisions } from "./publish/revisions.js";
 import { Updates } from "./publish/updates.js";
+import { createDirectoryEntries } from "./registration/directory-entries.js";
+import type { Entries } from "./registration/entries.js";
 import { Registrations } from "./registration/registrations.js";
 import { FilterRegistry } from "./registry/registry.js";
 import { createMetricsService } from "./rollout/metrics-service.js";
@@ -57,8 +59,8 @@ export interface ControlPlaneOptions {
   readonly plainRegistries?: readonly string[];
   /** An extension got its module, or has a fault. */
   readonly onExtension?: (extension: Extension, fault: ModuleFault | undefined) => void;
-  /** The directory of workloads that register themselves in WorkloadGroups; without it none does. */
-  readonly registrations?: string;
+  /** The directory of workloads that register themselves in WorkloadGroups, or how they come into the cluster; or none does. */
+  readonly registrations?: string | Entries;
   /** A proxy that cannot register itself, and why. */
   readonly onRegistrationRefused?: (proxy: string, reason: string) => void;
   /** A rollout of a filter's version begins, goes on or ends. */
@@ -142,7 +144,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     options.registrations === undefined
       ? undefined
       : new Registrations({
-          directory: options.registrations,
+          entries:
+            typeof options.registrations === "string"
+              ? createDirectoryEntries(options.registrations)
+              : options.registrations,
           group: (namespace, name) => {
             const found = current?.resources.get(`WorkloadGroup/${namespace}/${name}`);
             return found?.kind === "WorkloadGroup" ? found : undefined;
@@ -156,7 +161,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const source = createMergedSource([
     ...options.directories.map(fromDirectory),
     ...(cluster === undefined ? [] : [cluster]),
-    ...(options.registrations === undefined ? [] : [fromDirectory(options.registrations)]),
+    ...(typeof options.registrations === "string" ? [fromDirectory(options.registrations)] : []),
   ]);
   let current: SourceState | undefined;
   const violations = () => [...(current?.violations ?? []), ...publisher.mesh.violations, ...modules.violations];
@@ -180,7 +185,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
         .catch((error) => options.onFault?.("the modules of extensions", error));
       if (current === undefined) await known;
       current = state;
-      if ([...state.changed].some((key) => key.startsWith("WorkloadGroup/"))) registrations?.refresh();
+      registrations?.changed(state.changed, (key) => state.resources.has(key));
       const { mesh } = publisher;
       revisions.published(
         before,

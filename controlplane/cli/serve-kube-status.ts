@@ -34,7 +34,7 @@ export function readServeKubeStatus(
 }
 
 /** A pod's name is its host's; what comes after tells one start from the next. */
-function ownIdentity(): string {
+export function ownIdentity(): string {
   const host = hostname()
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, "-")

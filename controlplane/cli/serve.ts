@@ -7,6 +7,7 @@ import type { KubeStatusOptions } from "../kube-status/kube-status.js";
 import { startControlPlane } from "../main.js";
 import type { Extension } from "../mesh/extensions.js";
 import type { ModuleFault } from "../modules/fault.js";
+import type { Entries } from "../registration/entries.js";
 import type { KubernetesSourceOptions } from "../sources/kubernetes.js";
 import type { SourceState } from "../sources/source.js";
 import type { AdsEvent } from "../xds/events.js";
@@ -19,6 +20,7 @@ import { AUTHORITY_OPTIONS, openServeAuthority, type ServeAuthority } from "./se
 import { openServeFilters, SERVE_FILTERS_OPTIONS } from "./serve-filters.js";
 import { KUBE_OPTIONS, readServeKube } from "./serve-kube.js";
 import { KUBE_STATUS_OPTIONS, readServeKubeStatus } from "./serve-kube-status.js";
+import { REGISTRATION_OPTIONS, readServeRegistrations } from "./serve-registrations.js";
 import { readServeSecurity, SECURITY_OPTIONS, type ServeSecurity } from "./serve-security.js";
 import { SERVE_STATUS_OPTIONS, startServeStatus } from "./serve-status.js";
 import { violationText } from "./violation-text.js";
@@ -56,10 +58,7 @@ export const serveCommand: CommandDefinition = {
       summary: "an image registry that is spoken to without TLS, as those on loopback are",
       repeatable: true,
     },
-    {
-      flags: "--registrations <dir>",
-      summary: "where workloads that register themselves in WorkloadGroups are kept (default: they cannot)",
-    },
+    ...REGISTRATION_OPTIONS,
     { flags: "--access-log <path>", summary: "where proxies log each request, as /dev/stdout (default: nowhere)" },
     { flags: "--ads <host:port>", summary: "where to serve ADS; port 0: any", default: "127.0.0.1:15010" },
     { flags: "--admin <host:port>", summary: "where to serve the admin; port 0: any", default: "127.0.0.1:15014" },
@@ -94,7 +93,7 @@ export const serveCommand: CommandDefinition = {
         log(read.error);
         return exitCode.usage;
       }
-      const { kubernetes, kubeStatus, admission, security } = read.value;
+      const { kubernetes, kubeStatus, registrations, admission, security } = read.value;
       authority = read.value.authority;
       for (const warning of security.warnings) log(`warning: ${warning}`);
       const directories = ((options.config ?? []) as readonly string[]).map((directory) => resolve(io.cwd, directory));
@@ -117,7 +116,7 @@ export const serveCommand: CommandDefinition = {
         ...moduleCache(options, io.cwd),
         plainRegistries: (options.plainRegistry ?? []) as readonly string[],
         onExtension: (extension, fault) => log(extensionText(extension, fault)),
-        ...(typeof options.registrations === "string" ? { registrations: resolve(io.cwd, options.registrations) } : {}),
+        ...(registrations === undefined ? {} : { registrations }),
         onRegistrationRefused: (proxy, reason) => log(printable(`${proxy} does not register: ${reason}`)),
         onRollout: (rollout) => log(rolloutText(rollout)),
         security: security.ads,
@@ -153,6 +152,7 @@ interface ServeSettings {
   readonly authority: ServeAuthority | undefined;
   readonly kubernetes: Omit<KubernetesSourceOptions, "defaultNamespace"> | undefined;
   readonly kubeStatus: KubeStatusOptions | undefined;
+  readonly registrations: string | Entries | undefined;
   readonly admission: Omit<WebhookOptions, "onNotice"> | undefined;
   readonly security: ServeSecurity;
 }
@@ -169,6 +169,8 @@ async function readSettings(
   const client = kubernetes.value?.client;
   const told = readServeKubeStatus(options, say("status"));
   if ("error" in told) return told;
+  const registered = readServeRegistrations(options, io.cwd, client, say("registrations"));
+  if ("error" in registered) return registered;
   const authority = await openServeAuthority(options, client, io.signal, say("ADS' authority"));
   if ("error" in authority) return authority;
   const admission = readServeAdmission(options, io.cwd, client, authority.value?.certificate);
@@ -176,8 +178,9 @@ async function readSettings(
   const security = await readServeSecurity(options, io.cwd, log, client, authority.value?.tls);
   if ("error" in security) return security;
   const [source, own, hooks] = [kubernetes.value, authority.value, admission.value];
-  const kubeStatus = told.value;
-  return { value: { kubernetes: source, kubeStatus, authority: own, admission: hooks, security: security.value } };
+  const [kubeStatus, registrations] = [told.value, registered.value];
+  const ofCluster = { kubernetes: source, kubeStatus, registrations };
+  return { value: { ...ofCluster, authority: own, admission: hooks, security: security.value } };
 }
 
 /** Beside the filters where there are any, unless it is said where; without either nothing is kept. */

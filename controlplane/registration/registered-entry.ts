@@ -1,5 +1,4 @@
 // What a workload that registers itself becomes: its group's template, filled in with what is its own.
-import { stringify } from "yaml";
 import type { Proxy } from "../proxy/proxy.js";
 import type { WorkloadGroup } from "../resources/workload-group.js";
 
@@ -16,13 +15,26 @@ export function registrationFault(group: WorkloadGroup | undefined, proxy: Proxy
   return `WorkloadGroup "${group.meta.name}" is for the service account "${account}", not "${proxy.serviceAccount}"`;
 }
 
-/** The proxy's WorkloadEntry as a YAML document; equal input gives equal text. */
-export function registeredEntry({ meta, spec }: WorkloadGroup, proxy: Proxy): string {
+/** A WorkloadEntry as Kubernetes has it. */
+export interface RegisteredEntry {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace: string;
+    readonly labels: Readonly<Record<string, string>>;
+    readonly annotations: Readonly<Record<string, string>>;
+  };
+  readonly spec: object;
+}
+
+/** The proxy's WorkloadEntry; equal input gives one that is written alike. */
+export function registeredEntry({ meta, spec }: WorkloadGroup, proxy: Proxy): RegisteredEntry {
   const { template, metadata } = spec;
   const labels = { ...metadata.labels, ...proxy.labels };
   const { region, zone, subZone } = proxy.locality;
   const locality = [region, zone, subZone].filter((part) => part !== "").join("/") || template.locality;
-  return stringify({
+  return {
     apiVersion: "networking.istio.io/v1",
     kind: "WorkloadEntry",
     metadata: {
@@ -40,5 +52,5 @@ export function registeredEntry({ meta, spec }: WorkloadGroup, proxy: Proxy): st
       ...(template.weight === undefined ? {} : { weight: template.weight }),
       serviceAccount: proxy.serviceAccount,
     },
-  });
+  };
 }

@@ -1,35 +1,37 @@
-// Workloads that register themselves: while a proxy that names a WorkloadGroup is connected, a directory holds its
-// WorkloadEntry, which is read as every other policy is. Entries outlive the control plane, and a proxy's short absence.
-import { mkdir, readdir, readFile, rm } from "node:fs/promises";
-import { join } from "node:path";
+// Workloads that register themselves: while a proxy that names a WorkloadGroup is connected, its WorkloadEntry lies where it
+// is read as every other policy is. Entries outlive the control plane, and a proxy's short absence.
 import type { Proxy } from "../proxy/proxy.js";
-import { writeFileDurably } from "../registry/durable.js";
 import type { WorkloadGroup } from "../resources/workload-group.js";
-import { registeredEntry, registeredName, registrationFault } from "./registered-entry.js";
+import type { Entries, EntryName } from "./entries.js";
+import { type RegisteredEntry, registeredEntry, registrationFault } from "./registered-entry.js";
 
 export interface RegistrationsOptions {
-  /** Made where it is missing. Nobody else writes to it. */
-  readonly directory: string;
+  /** Closed at the end. */
+  readonly entries: Entries;
   /** The group of a namespace as it is now. */
   readonly group: (namespace: string, name: string) => WorkloadGroup | undefined;
   /** A proxy that cannot register, and why; told once for each reason. */
   readonly onRefused?: (proxy: Proxy, reason: string) => void;
-  /** The directory cannot be written. */
+  /** Entries cannot be written. */
   readonly onFault?: (error: unknown) => void;
   /** How long an entry stays after its proxy left, in milliseconds. By default 10 s. */
   readonly graceMs?: number;
   /** The same for entries of before the start, whose proxies are yet to come back. By default 60 s. */
   readonly startGraceMs?: number;
+  /** After which what failed is tried again, in milliseconds. By default 5 s. */
+  readonly retryMs?: number;
 }
 
 export class Registrations {
   readonly #options: RegistrationsOptions;
   readonly #proxies = new Map<string, Proxy>();
-  /** By file name, as they lie in the directory. */
-  readonly #written = new Map<string, string>();
-  /** Files whose proxy is away. */
+  /** By key, the entries that are ours; those from before the start without their text. */
+  readonly #written = new Map<string, string | undefined>();
+  /** Keys of those whose proxy is away. */
   readonly #leaving = new Map<string, NodeJS.Timeout>();
   readonly #refused = new Map<string, string>();
+  readonly #faults = new Map<string, string>();
+  #retry: NodeJS.Timeout | undefined;
   #pass: Promise<void> = Promise.resolve();
   #closed = false;
 
@@ -37,59 +39,68 @@ export class Registrations {
     this.#options = options;
   }
 
-  /** Reads what is registered from before. Rejects when the directory cannot be made or read. */
+  /** Reads what is registered from before. Rejects when it cannot be read. */
   async start(): Promise<void> {
-    const { directory, startGraceMs = 60_000 } = this.#options;
-    await mkdir(directory, { recursive: true });
-    const files = (await readdir(directory)).filter((file) => file.endsWith(".yaml") && !file.startsWith("."));
-    for (const file of files) {
-      this.#written.set(file, await readFile(join(directory, file), "utf8"));
-      this.#leave(file, startGraceMs);
+    const { entries, startGraceMs = 60_000 } = this.#options;
+    for (const name of await entries.start()) {
+      this.#written.set(keyOf(name), undefined);
+      this.#leave(name, startGraceMs);
     }
   }
 
   connected(proxy: Proxy): void {
     if (proxy.workloadGroup === undefined) return;
     this.#proxies.set(proxy.id, proxy);
-    this.refresh();
+    this.#refresh();
   }
 
   disconnected(id: string): void {
     this.#refused.delete(id);
-    if (this.#proxies.delete(id)) this.refresh();
+    if (this.#proxies.delete(id)) this.#refresh();
   }
 
-  /** To be called when groups may have changed. */
-  refresh(): void {
+  /** Follows what was changed, by resourceKey: groups, and entries that are gone and whose proxies are not. */
+  changed(keys: Iterable<string>, isThere: (key: string) => boolean): void {
+    let isConcerned = false;
+    for (const key of keys) {
+      const [kind, namespace = "", name = ""] = key.split("/");
+      if (kind === "WorkloadGroup") isConcerned = true;
+      const isGone = kind === "WorkloadEntry" && !isThere(key);
+      if (isGone && this.#written.delete(keyOf({ namespace, name }))) isConcerned = true;
+    }
+    if (isConcerned) this.#refresh();
+  }
+
+  #refresh(): void {
     this.#pass = this.#pass.then(() => this.#writeAll()).catch((error) => this.#options.onFault?.(error));
   }
 
   /** Leaves the entries, for the next start. */
   async close(): Promise<void> {
     this.#closed = true;
-    for (const timer of this.#leaving.values()) clearTimeout(timer);
+    for (const timer of [...this.#leaving.values(), this.#retry]) clearTimeout(timer);
     await this.#pass;
+    await this.#options.entries.close();
   }
 
   async #writeAll(): Promise<void> {
     if (this.#closed) return;
-    const { directory, graceMs = 10_000 } = this.#options;
-    const entries = this.#entries();
-    for (const [file, text] of entries) {
-      clearTimeout(this.#leaving.get(file));
-      this.#leaving.delete(file);
-      if (this.#written.get(file) === text) continue;
-      await writeFileDurably(join(directory, file), text);
-      this.#written.set(file, text);
+    const wanted = this.#wanted();
+    for (const [key, entry] of wanted) {
+      clearTimeout(this.#leaving.get(key));
+      this.#leaving.delete(key);
+      const text = JSON.stringify(entry);
+      if (this.#written.get(key) === text) continue;
+      if (await this.#try(key, () => this.#options.entries.put(entry))) this.#written.set(key, text);
     }
-    for (const file of this.#written.keys()) {
-      if (!entries.has(file) && !this.#leaving.has(file)) this.#leave(file, graceMs);
+    for (const key of this.#written.keys()) {
+      if (!wanted.has(key) && !this.#leaving.has(key)) this.#leave(nameOf(key), this.#options.graceMs ?? 10_000);
     }
   }
 
-  /** What the directory should hold for the proxies that are connected. */
-  #entries(): ReadonlyMap<string, string> {
-    const entries = new Map<string, string>();
+  /** The entries that there should be for the proxies that are connected. */
+  #wanted(): ReadonlyMap<string, RegisteredEntry> {
+    const wanted = new Map<string, RegisteredEntry>();
     for (const proxy of this.#proxies.values()) {
       const group = this.#options.group(proxy.namespace, proxy.workloadGroup ?? "");
       const fault = registrationFault(group, proxy);
@@ -97,22 +108,48 @@ export class Registrations {
       if (fault === undefined) this.#refused.delete(proxy.id);
       else this.#refused.set(proxy.id, fault);
       if (!group || fault !== undefined) continue;
-      const name = registeredName(group.meta.name, proxy.addresses[0] ?? "");
-      entries.set(`${proxy.namespace}.${name}.yaml`, registeredEntry(group, proxy));
+      const entry = registeredEntry(group, proxy);
+      wanted.set(keyOf(entry.metadata), entry);
     }
-    return entries;
+    return wanted;
   }
 
-  #leave(file: string, afterMs: number): void {
+  /** One entry that cannot be written holds up no other; it is tried again, and told once for each reason. */
+  async #try(key: string, work: () => Promise<void>): Promise<boolean> {
+    try {
+      await work();
+      this.#faults.delete(key);
+      return true;
+    } catch (error) {
+      if (this.#faults.get(key) !== String(error)) this.#options.onFault?.(error);
+      this.#faults.set(key, String(error));
+      this.#retry ??= setTimeout(() => {
+        this.#retry = undefined;
+        this.#refresh();
+      }, this.#options.retryMs ?? 5_000).unref();
+      return false;
+    }
+  }
+
+  #leave(name: EntryName, afterMs: number): void {
+    const key = keyOf(name);
     const remove = async () => {
-      if (this.#closed || !this.#leaving.delete(file)) return;
-      await rm(join(this.#options.directory, file), { force: true });
-      this.#written.delete(file);
+      if (this.#closed || !this.#leaving.delete(key)) return;
+      if (await this.#try(key, () => this.#options.entries.remove(name))) this.#written.delete(key);
     };
     const timer = setTimeout(() => {
       this.#pass = this.#pass.then(remove).catch((error) => this.#options.onFault?.(error));
     }, afterMs);
     timer.unref();
-    this.#leaving.set(file, timer);
+    this.#leaving.set(key, timer);
   }
+}
+
+function keyOf({ namespace, name }: EntryName): string {
+  return `${namespace}/${name}`;
+}
+
+function nameOf(key: string): EntryName {
+  const [namespace = "", name = ""] = key.split("/");
+  return { namespace, name };
 }

@@ -61,7 +61,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "controlplane/agent": ["controlplane/identity/followed-files"],
   "controlplane/identity": ["controlplane/certificates", "controlplane/kube", "controlplane/proxy", "controlplane/xds"],
   "controlplane/registry": ["controlplane/kube", "controlplane/resources/module-source"],
-  "controlplane/registration": ["controlplane/proxy", "controlplane/registry/durable", "controlplane/resources"],
+  "controlplane/registration": [
+    "controlplane/kube",
+    "controlplane/proxy",
+    "controlplane/registry/durable",
+    "controlplane/resources",
+  ],
   "controlplane/rollout": ["controlplane/kube", "controlplane/registry", "controlplane/proxy", "controlplane/xds"],
   "controlplane/modules": [
     "controlplane/mesh",

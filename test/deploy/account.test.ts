@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { KubeClient } from "../../controlplane/kube/client.js";
+import { ClusterEntries } from "../../controlplane/registration/cluster-entries.js";
 import { createClusterStorage, createFollowedStorage } from "../../controlplane/rollout/cluster-storage.js";
 import { testScope } from "../harness/scope.js";
 import { startServe } from "../harness/serve.js";
@@ -55,6 +56,12 @@ describe.skipIf("error" in kubeBinaries)("the account of deploy/kubernetes/rbac.
     const review = { apiVersion: "authentication.k8s.io/v1", kind: "TokenReview", spec: { token: "x" } };
     const reviews = { group: "authentication.k8s.io", version: "v1", plural: "tokenreviews" };
     expect((await client.create(reviews, review)).status).toMatchObject({ error: expect.any(String) });
+    const own = { client, namespace: "headgate-system", identity: "a", onFault: () => {} };
+    const entries = scope.use(new ClusterEntries(own));
+    const entry = { name: "vms-1", namespace: "default", labels: {}, annotations: {} };
+    const made = { apiVersion: "networking.istio.io/v1", kind: "WorkloadEntry", spec: { address: "10.0.0.1" } };
+    for (let times = 0; times < 2; times++) await entries.put({ ...made, metadata: entry });
+    await entries.remove(entry);
     const pods = { group: "", version: "v1", plural: "pods" };
     expect(await client.get(pods, { namespace: "default", name: "none" })).toBeUndefined();
     const secret = { apiVersion: "v1", kind: "Secret", metadata: { name: "a" } };

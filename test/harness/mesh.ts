@@ -36,8 +36,8 @@ export interface TestProxyOptions {
 export interface TestMeshOptions {
   /** Where proxies log each request; nowhere by default. */
   readonly accessLog?: string;
-  /** The directory of workloads that register themselves. */
-  readonly registrations?: string;
+  /** Where workloads that register themselves are kept. */
+  readonly registrations?: NonNullable<ControlPlaneOptions["registrations"]>;
   /** The filter registry's directory. */
   readonly filters?: string;
   /** The cluster that is read beside the directory. */

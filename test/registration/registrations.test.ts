@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { type Proxy, parseNode } from "../../controlplane/proxy/proxy.js";
+import { createDirectoryEntries } from "../../controlplane/registration/directory-entries.js";
 import { Registrations, type RegistrationsOptions } from "../../controlplane/registration/registrations.js";
 import { decodeObject } from "../../controlplane/resources/decode.js";
 import type { WorkloadGroup } from "../../controlplane/resources/workload-group.js";
@@ -31,8 +32,9 @@ function proxy(address: string, metadata: object = {}): Proxy {
   return parsed.proxy;
 }
 
-async function started(options: Partial<RegistrationsOptions> & { readonly directory: string }) {
-  const registrations = scope.use(new Registrations({ group: () => group(), graceMs: 20, ...options }));
+async function started({ directory, ...options }: Partial<RegistrationsOptions> & { readonly directory: string }) {
+  const entries = createDirectoryEntries(directory);
+  const registrations = scope.use(new Registrations({ entries, group: () => group(), graceMs: 20, ...options }));
   await registrations.start();
   return registrations;
 }
@@ -101,10 +103,20 @@ describe("a workload that registers itself", () => {
     registrations.disconnected(vm.id);
     registrations.connected(vm);
     now = group({}, { version: "v2" });
-    registrations.refresh();
+    registrations.changed(["WorkloadGroup/shop/vms"], () => true);
     await eventually("the entry has the new label", async () => {
       return (await entriesOf(directory))[0]?.spec.labels.version === "v2";
     });
+  });
+
+  it("has its entry again when somebody takes it away", async () => {
+    const directory = await scope.directory();
+    const registrations = await started({ directory });
+    registrations.connected(proxy("10.0.0.1"));
+    await holds(directory, ["vms-10-0-0-1"]);
+    await rm(join(directory, "shop.vms-10-0-0-1.yaml"));
+    registrations.changed(["WorkloadEntry/shop/other", "WorkloadEntry/shop/vms-10-0-0-1"], () => false);
+    await holds(directory, ["vms-10-0-0-1"]);
   });
 
   it("is refused by a group that is not there, or is for another service account, and is told why once", async () => {
@@ -117,10 +129,10 @@ describe("a workload that registers itself", () => {
       onRefused: (_proxy, reason) => reasons.push(reason),
     });
     registrations.connected(proxy("10.0.0.1"));
-    registrations.refresh();
+    registrations.changed(["WorkloadGroup/shop/vms"], () => false);
     await eventually("it is told", () => reasons.length > 0);
     now = group({ serviceAccount: "other" });
-    registrations.refresh();
+    registrations.changed(["WorkloadGroup/shop/vms"], () => true);
     await eventually("it is told again", () => reasons.length > 1);
     await registrations.close();
     expect(reasons).toEqual([

@@ -59,7 +59,7 @@ export const DEVIATIONS: readonly Deviation[] = [
   },
   {
     subject: "WorkloadGroup",
-    says: "Workloads register themselves where the control plane has a directory for them (`serve --registrations`).",
+    says: "Workloads register themselves where the control plane has a directory for them (`serve --registrations`), or writes them to the cluster (`--kube-registrations`).",
     reason:
       "Their entries must outlive the control plane, or its restart would take their traffic away. `probe` is refused: a workload's probe is its agent's.",
   },
