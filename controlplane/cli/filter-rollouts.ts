@@ -50,7 +50,9 @@ export const filterUseCommand: CommandDefinition = {
         return tellFault(this.name, { code: "filter-in-use", message }, io);
       }
       const at = new Date().toISOString();
-      const plan = await rollouts.create({ filter: name, version, ...settings.value, at, by: actor(options, io) });
+      const { sha256 } = shown.value;
+      const by = actor(options, io);
+      const plan = await rollouts.create({ filter: name, version, sha256, ...settings.value, at, by });
       const steps = plan.steps.map((step) => `${100 * step}%`).join(", ");
       io.stdout.write(`rollout ${plan.id} of ${text}: ${steps}, each for ${plan.holdMillis / 1000} s\n`);
       return exitCode.ok;

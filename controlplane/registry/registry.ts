@@ -63,10 +63,12 @@ export class FilterRegistry {
     return { value: found };
   }
 
-  /** The module's bytes, which are what was pushed. */
-  async module(name: string, version: string): Promise<Outcome<Uint8Array>> {
+  /** The module's bytes, which are what was pushed; where another SHA-256 is expected, they have been replaced since. */
+  async module(name: string, version: string, expected?: string): Promise<Outcome<Uint8Array>> {
     const shown = await this.show(name, version);
     if ("fault" in shown) return shown;
+    if (expected !== undefined && expected !== shown.value.sha256)
+      return refuse("filter-damaged", `${name}@${version} is not the version that was chosen: its SHA-256 is another`);
     const wasm = await this.#versions.read(name, version);
     if (createHash("sha256").update(wasm).digest("hex") === shown.value.sha256) return { value: wasm };
     return refuse("filter-damaged", `the module of ${name}@${version} is not the one that was pushed`);

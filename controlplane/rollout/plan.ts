@@ -5,6 +5,8 @@ export interface RolloutPlan {
   readonly id: string;
   readonly filter: string;
   readonly version: string;
+  /** Of the version's module when it was chosen, in hexadecimal: no other is rolled out in its name. */
+  readonly sha256?: string;
   /** The labels that a proxy must have to take part; none means every proxy. */
   readonly selector: Readonly<Record<string, string>>;
   /** Shares of the proxies, growing, the last one 1. */

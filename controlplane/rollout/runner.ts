@@ -158,13 +158,13 @@ export class RolloutRunner {
   }
 
   async #loadModule(rollout: Rollout): Promise<void> {
-    const { id, filter, version } = rollout.plan;
+    const { id, filter, version, sha256 } = rollout.plan;
     const modules = this.#modules.get(filter) ?? new Map<string, Uint8Array>();
     this.#modules.set(filter, modules);
     const { now, onFault } = this.#options;
     const lacking = this.#lacking.get(id);
     if (modules.has(version) || (lacking && now() - lacking.at < MODULE_RETRY)) return;
-    const loaded = await this.#registry.module(filter, version);
+    const loaded = await this.#registry.module(filter, version, sha256);
     if ("value" in loaded) {
       modules.set(version, loaded.value);
       this.#lacking.delete(id);

@@ -42,6 +42,19 @@ it("A push adds a version, or says why not", { timeout: 120_000 }, async () => {
   expect(await push("good.wasm")).toMatch(/^0 headgate.traffic@1 added: \d+ bytes/);
 });
 
+it("A cluster is named in place of a directory, and one that cannot be reached is told", async () => {
+  const list = (options: OptionValues) =>
+    run(filterListCommand, "", [], { filters: undefined, kube: true, ...options });
+  expect(await list({ filters: "somewhere" })).toMatch(/^64 .*--filters or --kube, not both/);
+  expect(await list({ kubeconfig: "/nowhere" })).toMatch(/^64 .*The kubeconfig \/nowhere/);
+  const kubeconfig = join(await scope.directory(), "kubeconfig");
+  const cluster = { name: "a", cluster: { server: "https://127.0.0.1:1" } };
+  const context = { name: "a", context: { cluster: "a", user: "a" } };
+  const config = { clusters: [cluster], users: [{ name: "a", user: {} }], contexts: [context], "current-context": "a" };
+  await writeFile(kubeconfig, JSON.stringify(config));
+  expect(await list({ kubeconfig })).toMatch(/^69 .*ECONNREFUSED/);
+});
+
 it("Versions are compared, used, taken back and removed", async () => {
   const filters = await scope.directory();
   for (const version of ["1", "2"]) {

@@ -88,6 +88,15 @@ export function testVersionStore(name: string, open: () => Promise<StoreWorkplac
       expect(await push(sameFilter("2"), { version: "2" })).toMatchObject({ fault: { code: "filter-version-exists" } });
     });
 
+    it("gives no other module under the name of one that was chosen, though all of it was replaced", async () => {
+      const pushed = await push(sameFilter("1"));
+      const chosen = "value" in pushed ? pushed.value.sha256 : "";
+      expect(await registry.module("traffic", "1", chosen)).toEqual({ value: sameFilter("1") });
+      await registry.remove("traffic", "1");
+      await push(sameFilter("other"));
+      expect(await registry.module("traffic", "1", chosen)).toMatchObject({ fault: { code: "filter-damaged" } });
+    });
+
     it("keeps the newest versions and those in use, and nothing of the others", async () => {
       for (const version of ["1", "2", "3", "4"]) await push(sameFilter(version), { version });
       const ofOne = (await place.count()) / 4;
