@@ -1,6 +1,6 @@
 // Hands the authority of ADS' certificates to proxies: in ConfigMaps, which their pods mount.
 import type { KubeClient } from "../kube/client.js";
-import { KubeFault, type KubeName } from "../kube/object.js";
+import type { KubeName } from "../kube/object.js";
 
 export interface AuthorityConfigMapsOptions {
   readonly client: KubeClient;
@@ -62,7 +62,6 @@ async function setAuthority(
     await client.apply(CONFIG_MAPS, configMap, object, { fieldManager: "headgate-ads" });
     return undefined;
   } catch (error) {
-    if (error instanceof KubeFault) return error.message;
-    throw error;
+    return (error as Error).message;
   }
 }

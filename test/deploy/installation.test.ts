@@ -18,6 +18,7 @@ import { authorityIn, core, makePod, podOf, startPod, tokenOf } from "./support/
 import {
   argumentsOf,
   buildManifests,
+  type Container,
   keyOf,
   type Manifest,
   type PodTemplate,
@@ -131,7 +132,10 @@ describe.skipIf("error" in kubeBinaries)("what deploy/ installs", () => {
         .replace("/var/cache/headgate", join(cluster.directory, "modules")),
     );
     expect(args[0]).toBe("serve");
-    replica = await startServe(scope, [...args.slice(1), "--kubeconfig", kubeconfig, "--admin=127.0.0.1:0"]);
+    replica = await startServe(scope, [
+      ...args.slice(1),
+      ...["--kubeconfig", kubeconfig, "--admin=127.0.0.1:0", "--webhook-name=127.0.0.1"],
+    ]);
     expect(await (await fetch(`http://${replica.admin}/violations`)).json()).toEqual({ violations: [] });
     for (const plural of ["validatingwebhookconfigurations", "mutatingwebhookconfigurations"]) {
       await eventually(`${plural} have an authority`, async () => {
@@ -218,35 +222,69 @@ describe.skipIf("error" in kubeBinaries)("what deploy/ installs", () => {
       const key = `Deployment headgate-gateways/headgate-${name}`;
       const pod = (await cluster.client.get(core("pods"), podOf(key))) as KubeObject;
       const folder = await scope.directory();
-      const known = await startPod(cluster, pod, { address: ownAddress as string, folder });
+      await writeFile(join(folder, "ca.pem"), await authorityIn(cluster, "headgate-gateways"));
       const [container] = templateOf(key).spec.containers;
-      const status = `127.0.0.1:${await freePort()}`;
-      const args = argumentsOf(container, known).map((arg) =>
-        arg
-          .replace("--ads=headgate.headgate-system.svc:15012", `--ads=${replica.ads}`)
-          .replace("/var/run/headgate", folder)
-          .replace(/^--status=.*/, `--status=${status}`),
-      );
-      const here = ["--ads-server-name=headgate.headgate-system.svc", "--admin=127.0.0.1:0", "--concurrency=1"];
-      const run = runHeadgate(scope, ["proxy", ...args, ...here, `--envoy=${await testEnvoyBinary()}`]);
-      const ask = (path: string) => fetch(`http://${status}${path}`).catch(() => undefined);
-      await eventually(
-        "the gateway is ready",
-        async () => (await ask(container.readinessProbe.httpGet.path))?.status === 200,
-        30_000,
-      ).catch((error: Error) => {
-        throw new Error(`${error.message}\n${run.stderr()}`);
-      });
-      expect((await ask(container.livenessProbe.httpGet.path))?.status).toBe(200);
-      const { proxies } = (await (await fetch(`http://${replica.admin}/proxies`)).json()) as { proxies: ProxyView[] };
-      const proxy = proxies.find((each) => each.name === pod.metadata.name);
-      expect(proxy?.labels).toMatchObject({ istio: name });
+      const { run, view } = await runProxy(pod, container, folder);
+      expect(view.labels).toMatchObject({ istio: name });
       await eventually("it listens where its Service leads", async () => {
-        const config = await fetch(`http://${replica.admin}/config?proxy=${proxy?.id}&type=lds`);
+        const config = await fetch(`http://${replica.admin}/config?proxy=${view.id}&type=lds`);
         return (await config.text()).includes('"portValue":10080');
       });
       run.child.kill("SIGTERM");
       expect((await run.exited).code).toBe(0);
     },
   );
+
+  test.skipIf(ownAddress === undefined)("gives a pod of a labelled namespace a sidecar that gets ready", async () => {
+    await reachWebhookHere();
+    await cluster.kubectl(["create", "namespace", "shop"]);
+    await cluster.kubectl(["label", "namespace", "shop", "headgate.dev/injection=enabled"]);
+    await cluster.kubectl(["create", "serviceaccount", "web", "-n", "shop"]);
+    const metadata = { name: "web-1", labels: { app: "web" }, annotations: { "headgate.dev/capture": "none" } };
+    const spec = { serviceAccountName: "web", containers: [{ name: "web", image: "web" }] };
+    const create = () => cluster.client.create(core("pods"), { apiVersion: "v1", kind: "Pod", metadata, spec }, "shop");
+    const pod = await eventually("the API server reaches the webhook", create);
+    const [container] = (pod.spec as { readonly initContainers: readonly [Container] }).initContainers;
+    expect(container.image).toBe("headgate-proxy:0.1.0");
+    const folder = await scope.directory();
+    await writeFile(join(folder, "ads-ca.pem"), pod.metadata.annotations?.["headgate.dev/ads-ca"] ?? "");
+    expect((await runProxy(pod, container, folder)).view.labels).toEqual({ app: "web" });
+  });
+
+  /** There is no network of Services here, by which the API server would reach it. */
+  async function reachWebhookHere(): Promise<void> {
+    const [type, at] = [webhooks("mutatingwebhookconfigurations"), { name: "headgate" }];
+    const found = (await cluster.client.get(type, at)) as unknown as Configuration;
+    const url = `https://${replica.webhook}/inject`;
+    const moved = found.webhooks.map(({ clientConfig: { caBundle }, ...webhook }) => ({
+      ...webhook,
+      clientConfig: { caBundle, url },
+    }));
+    await cluster.client.replace(type, at, { ...found, webhooks: moved });
+  }
+
+  /** Runs a container of the agent's, whose credentials lie in the folder but for its token, until it is ready. */
+  async function runProxy(
+    pod: KubeObject,
+    container: Pick<Container, "args" | "env" | "readinessProbe">,
+    folder: string,
+  ) {
+    const known = await startPod(cluster, pod, ownAddress as string);
+    await writeFile(join(folder, "token"), await tokenOf(cluster, pod, "headgate"));
+    const status = `127.0.0.1:${await freePort()}`;
+    const args = argumentsOf(container, known).map((arg) =>
+      arg
+        .replace("headgate.headgate-system.svc:15012", replica.ads)
+        .replace("/var/run/headgate", folder)
+        .replace("0.0.0.0:15021", status),
+    );
+    const here = ["--ads-server-name=headgate.headgate-system.svc", "--admin=127.0.0.1:0", "--concurrency=1"];
+    const run = runHeadgate(scope, ["proxy", ...args, ...here, `--envoy=${await testEnvoyBinary()}`]);
+    const ready = async () => (await fetch(`http://${status}${container.readinessProbe.httpGet.path}`)).status === 200;
+    await eventually("the proxy is ready", ready, 30_000).catch((error: Error) => {
+      throw new Error(`${error.message}\n${run.stderr()}`);
+    });
+    const { proxies } = (await (await fetch(`http://${replica.admin}/proxies`)).json()) as { proxies: ProxyView[] };
+    return { run, view: proxies.find(({ name }) => name === pod.metadata.name) as ProxyView };
+  }
 });

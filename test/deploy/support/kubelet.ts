@@ -1,6 +1,4 @@
 // What a cluster's controllers and a kubelet do between a Deployment and a running container, for processes that play one.
-import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import type { KubeName, KubeObject, KubeType } from "../../../controlplane/kube/object.js";
 import type { Cluster } from "../../kube/support/cluster.js";
 import type { PodTemplate } from "./manifests.js";
@@ -30,17 +28,11 @@ export async function tokenOf({ client }: Cluster, pod: KubeObject, audience?: s
   return (made.status as { token: string }).token;
 }
 
-/** Gives the pod its address, and writes what its volume of credentials has; resolves with what only a kubelet knows of it. */
-export async function startPod(
-  cluster: Cluster,
-  pod: KubeObject,
-  { address, folder }: { readonly address: string; readonly folder: string },
-): Promise<Readonly<Record<string, string>>> {
+/** Gives the pod its address; resolves with what a container's variables have of it. */
+export async function startPod({ client }: Cluster, pod: KubeObject, address: string) {
   const { name = "", namespace = "" } = pod.metadata;
   const status = { podIP: address, podIPs: [{ ip: address }] };
-  await cluster.client.merge(core("pods"), { name, namespace }, { status }, { subresource: "status" });
-  await writeFile(join(folder, "ca.pem"), await authorityIn(cluster, namespace));
-  await writeFile(join(folder, "token"), await tokenOf(cluster, pod, "headgate"));
+  await client.merge(core("pods"), { name, namespace }, { status }, { subresource: "status" });
   const account = (pod.spec as PodTemplate["spec"]).serviceAccountName;
   return { POD_NAME: name, POD_NAMESPACE: namespace, POD_IP: address, SERVICE_ACCOUNT: account };
 }

@@ -62,7 +62,10 @@ export function templatesOf(manifests: readonly Manifest[]): readonly [string, P
 }
 
 /** The arguments with variables put in: those of the container, and those that only a kubelet knows. */
-export function argumentsOf({ args, env }: Container, known: Readonly<Record<string, string>> = {}): readonly string[] {
+export function argumentsOf(
+  { args, env }: Pick<Container, "args" | "env">,
+  known: Readonly<Record<string, string>> = {},
+): readonly string[] {
   const values = { ...Object.fromEntries(env.map(({ name, value = "" }) => [name, value])), ...known };
   return args.map((arg) => arg.replace(/\$\((\w+)\)/g, (_, name: string) => values[name] ?? ""));
 }
