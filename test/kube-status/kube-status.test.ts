@@ -105,6 +105,10 @@ describe.skipIf("error" in kubeBinaries)("a cluster is told", () => {
     expect(object.status).toMatchObject({ validationMessages: [{ type: { code: "unknown-host" } }] });
     await apply(entry("nobody"));
     await conditionBegins(cluster, ["VirtualService", "lacking"], "PassedAnalysis", "True");
+    await apply(PLUGIN);
+    await conditionBegins(cluster, ["WasmPlugin", "absent"], "PassedAnalysis", "False unknown-module: ");
+    await conditionBegins(cluster, ["WasmPlugin", "absent"], "Reconciled", "True Acknowledged: 1 of 1");
+    await cluster.kubectl(["delete", "wasmplugin", "absent"]);
   });
 
   test("that an Envoy rejected what came of a policy, with its words, and that it did not", async () => {
@@ -164,6 +168,17 @@ describe.skipIf("error" in kubeBinaries)("a cluster is told", () => {
     expect(states).toBe(statesBefore + 1);
   });
 
+  test("how many have acknowledged a policy while an Envoy does not answer, and that it did", async () => {
+    const silent = await mesh.startProxy({ name: "silent", labels: { app: "silent" } });
+    await conditionBegins(cluster, ["ServiceEntry", "last"], "Reconciled", "True Acknowledged: 3 of 3");
+    process.kill(silent.process.pid as number, "SIGSTOP");
+    await apply(rule("late", "  - {name: all, route: [{destination: {host: shop}}]}"));
+    const late = ["VirtualService", "late"] as const;
+    await conditionBegins(cluster, late, "Reconciled", "False Propagating: 1 of 2 proxies have acknowledged it.");
+    process.kill(silent.process.pid as number, "SIGCONT");
+    await conditionBegins(cluster, late, "Reconciled", "True Acknowledged: 2 of 2 proxies have acknowledged it.");
+  });
+
   test("nothing by a control plane that ends, which does not wait for an API server that hangs", async () => {
     const own = createScope();
     const lease = { namespace: "default", name: "other" };
@@ -206,7 +221,7 @@ spec: {hosts: [${name}.example.com], resolution: STATIC, ports: [{number: 9080, 
 `;
 }
 
-const SERVICES = `${["accepted", "refused", "lacking"].map(entry).join("")}${entry("shop").replace("shop.example.com", "shop.default.svc.cluster.local")}`;
+const SERVICES = `${["accepted", "refused", "lacking", "late"].map(entry).join("")}${entry("shop").replace("shop.example.com", "shop.default.svc.cluster.local")}`;
 
 const GATEWAY = `apiVersion: networking.istio.io/v1
 kind: Gateway
@@ -214,6 +229,12 @@ metadata: {name: front, namespace: default}
 spec:
   selector: {istio: ingressgateway}
   servers: [{port: {number: 8090, protocol: HTTP, name: http}, hosts: ["*"]}]
+`;
+
+const PLUGIN = `apiVersion: extensions.istio.io/v1alpha1
+kind: WasmPlugin
+metadata: {name: absent, namespace: default}
+spec: {selector: {matchLabels: {app: client}}, url: "file:///nowhere.wasm"}
 `;
 
 const GROUP = `apiVersion: networking.istio.io/v1

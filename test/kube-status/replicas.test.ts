@@ -19,6 +19,7 @@ describe.skipIf("error" in kubeBinaries)("replicas of headgate serve --kube-stat
   const scope = testScope();
   let cluster: Cluster;
   let kubeconfig: string;
+  let survivor: ServeProcess;
 
   beforeAll(async () => {
     cluster = await startCluster(scope);
@@ -53,6 +54,7 @@ describe.skipIf("error" in kubeBinaries)("replicas of headgate serve --kube-stat
     const first = await serve();
     await conditionBegins(cluster, ["ServiceEntry", "a"], "Reconciled", "True NoProxies");
     const second = await serve();
+    survivor = second;
     await Promise.all([startSidecar(first, "one"), startSidecar(second, "two"), startSidecar(second, "three")]);
     await conditionBegins(cluster, ["ServiceEntry", "a"], "Reconciled", "True Acknowledged: 3 of 3 proxies");
     const { object } = await conditionBegins(cluster, ["ServiceEntry", "refused"], "Accepted", "False invalid-host");
@@ -71,11 +73,19 @@ describe.skipIf("error" in kubeBinaries)("replicas of headgate serve --kube-stat
     expect([event?.reason, event?.series, others]).toEqual(["Refused", undefined, []]);
   });
 
-  test("give the lease back when they end in order, and keep no reports", async () => {
+  test("give the lease back when they end in order, and keep no reports of one that leads, or is gone", async () => {
     const third = await serve();
+    const holder = async () => {
+      const found = (await leases()).find(({ metadata }) => metadata.name === "headgate");
+      return (found?.spec as { holderIdentity?: string } | undefined)?.holderIdentity;
+    };
+    const before = await holder();
     await eventually("it tells of itself", async () => (await leases()).length === 2);
-    process.kill(third.pid, "SIGTERM");
+    process.kill(survivor.pid, "SIGTERM");
+    await eventually("it leads", async () => ![before, undefined].includes(await holder()));
     await eventually("its report is gone", async () => (await leases()).length === 1);
+    process.kill(third.pid, "SIGTERM");
+    await eventually("nobody leads", async () => (await holder()) === undefined);
   });
 });
 
