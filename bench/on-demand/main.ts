@@ -1,5 +1,5 @@
 // `npm run bench:on-demand`: a sidecar of a large mesh that is pushed everything, one that is scoped, and one that asks for
-// what it uses. docs/decisions/0016 says what was decided by it.
+// what it uses. docs/decisions/0020 says what was decided by it.
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { table } from "../../controlplane/cli/table.js";

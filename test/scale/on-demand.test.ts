@@ -1,4 +1,4 @@
-// What docs/decisions/0016 rests on: how a real Envoy behaves that asks for virtual hosts and clusters when it needs them.
+// What docs/decisions/0020 rests on: how a real Envoy behaves that asks for virtual hosts and clusters when it needs them.
 import { expect, test } from "vitest";
 import { writeServices } from "../../bench/ads/services.js";
 import { measureForm } from "../../bench/on-demand/measurement.js";
