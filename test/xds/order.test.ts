@@ -163,25 +163,6 @@ describe.each(["delta", "sotw"] as const)("%s", (variant) => {
     expect((await stream.accept("r")).resources).toEqual(["r@4"]);
   });
 
-  test("a client that lets the time for its answer pass is delivered to, and has not answered until it does", async () => {
-    const at = await stage({ answerMillis: 500 });
-    at.cache.set("proxy", snapshot({ [CLUSTER]: { a: "1" } }));
-    const stream = await connected(at, { [CLUSTER]: [] });
-    await at.fence();
-    const told = () => at.events.flatMap((event) => (event.key === "proxy" ? [event.type] : []));
-    expect(told().slice(-2)).toEqual(["delivered", "answered"]);
-    at.cache.set("proxy", snapshot({ [CLUSTER]: { a: "2" } }));
-    const unanswered = await stream.receive();
-    await at.fence();
-    expect(told().at(-1)).toBe("push");
-    at.clock.advance(500);
-    await at.fence();
-    expect(told().at(-1)).toBe("delivered");
-    stream.ack(unanswered);
-    await at.fence();
-    expect(told().slice(-2)).toEqual(["ack", "answered"]);
-  });
-
   test("routes wait for the endpoints of a new cluster that the client has not asked for yet, once in vain", async () => {
     const at = await stage({ answerMillis: 500 });
     const before = { [CLUSTER]: { a: "1" }, [ENDPOINTS]: { a: "1" }, [ROUTES]: { r: "1" } };
