@@ -8,7 +8,7 @@ import { freePort, loopbackAddress } from "../harness/addresses.js";
 import { startBackend } from "../harness/backend.js";
 import { ask } from "../harness/client.js";
 import { testEnvoyBinary } from "../harness/envoy.js";
-import { allGone, descendants, runHeadgate } from "../harness/headgate.js";
+import { allGone, descendants, type Running, runHeadgate } from "../harness/headgate.js";
 import { startLoad } from "../harness/load.js";
 import { httpService, virtualService } from "../harness/policies.js";
 import { testScope } from "../harness/scope.js";
@@ -30,29 +30,30 @@ const BY_LABEL = virtualService(
 function leftBehind(pid: number): string[] {
   const words = readFileSync(`/proc/${pid}/cmdline`, "latin1").split("\0");
   const after = (flag: string) => words[words.indexOf(flag) + 1] ?? "";
-  if (!words.includes("--base-id")) return [];
+  if (words[0]?.endsWith("/envoy") !== true || !words.includes("--base-id")) return [];
   return [dirname(after("-c")), `/dev/shm/envoy_shared_memory_${Number(after("--base-id")) * 10}`];
 }
 
-test("Labels and settings that change have another Envoy take over, without a failed request, and die with the agent", async () => {
-  const directory = await scope.directory();
+const replaceFile = async (file: string, text: string) => {
+  await writeFile(`${file}.new`, text);
+  await rename(`${file}.new`, file);
+};
+
+/** A proxy with both files under a control plane of its own, and what its status server tells. */
+async function startProxy(labels: string, settings: string) {
+  const [directory, policies] = [await scope.directory(), await scope.directory()];
   const [v1, v2] = [await startBackend(scope, "v1"), await startBackend(scope, "v2")];
-  const policies = await scope.directory();
   await writeFile(join(policies, "service.yaml"), httpService("reviews", { v1, v2 }));
   await writeFile(join(policies, "rules.yaml"), BY_LABEL);
-  const [labels, settings] = [join(directory, "labels"), join(directory, "settings.yaml")];
-  const replace = async (file: string, text: string) => {
-    await writeFile(`${file}.new`, text);
-    await rename(`${file}.new`, file);
-  };
-  await replace(labels, 'app="web"\ntrack="old"\n');
-  await replace(settings, "concurrency: 2\ndrain-time: 0s\n");
+  const files = { labels: join(directory, "labels"), settings: join(directory, "settings.yaml") };
+  await replaceFile(files.labels, labels);
+  await replaceFile(files.settings, settings);
   const serve = await startServe(scope, ["--config", policies, "--ads", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
   const [own, status] = [await loopbackAddress(scope), await freePort()];
   const proxy = runHeadgate(scope, [
     ...["proxy", "--ip", own, "--name", "web", "--ads", serve.ads, "--admin", "127.0.0.1:0", "--low-ports", "no"],
     ...["--status", `127.0.0.1:${status}`, "--envoy", await testEnvoyBinary()],
-    ...["--labels-file", labels, "--settings", settings],
+    ...["--labels-file", files.labels, "--settings", files.settings],
   ]);
   const metric = async (name: string) => {
     const { body } = await ask(`http://127.0.0.1:${status}/metrics`);
@@ -60,20 +61,36 @@ test("Labels and settings that change have another Envoy take over, without a fa
   };
   const isReady = async () => (await ask(`http://127.0.0.1:${status}/healthz/ready`)).status === 200;
   await eventually("the proxy is ready", isReady, 30_000);
-  const url = `http://${own}:9080/`;
+  return { proxy, files, metric, isReady, url: `http://${own}:9080/` };
+}
+
+/** Kills the agent, of which so many Envoys run. */
+async function killAgent(proxy: Running, envoys: number): Promise<void> {
+  const all = descendants(proxy.pid);
+  const left = all.map(leftBehind).filter((paths) => paths.length > 0);
+  expect(left).toHaveLength(envoys);
+  expect(left.flat().every((path) => existsSync(path))).toBe(true);
+  proxy.child.kill("SIGKILL");
+  await allGone(all);
+  await eventually("nothing is left behind", () => !left.flat().some((path) => existsSync(path)));
+}
+
+test("Labels and settings that change have another Envoy take over, without a failed request, and both die with the agent", async () => {
+  const started = await startProxy('app="web"\ntrack="old"\n', "concurrency: 1\ndrain-time: 0s\n");
+  const { proxy, files, metric, isReady, url } = started;
   const headers = { host: "reviews.default.svc.cluster.local" };
   const backend = async () => JSON.parse((await ask(url, { headers })).body).backend;
   expect(await backend()).toBe("v1");
 
   const kept = startLoad({ url, headers, concurrency: 2 });
   const fresh = startLoad({ url, headers: { ...headers, connection: "close" }, concurrency: 2 });
-  await replace(settings, "memory-limit: small\n");
+  await replaceFile(files.settings, "memory-limit: small\n");
   await eventually("the fault is told", () => proxy.stderr().includes('--memory-limit is "small"'));
-  await replace(settings, "concurrency: 1\ndrain-time: 0s\nmemory-limit: 512Mi\n");
-  await replace(labels, 'app="web"\ntrack="new"\n');
+  await replaceFile(files.settings, "concurrency: 2\ndrain-time: 0s\nmemory-limit: 512Mi\n");
+  await replaceFile(files.labels, 'app="web"\ntrack="new"\n');
   await eventually("the new label counts", async () => (await backend()) === "v2", 30_000);
   await eventually("another Envoy has taken over", async () => (await metric("headgate_agent_envoy_takeovers")) > 0);
-  await eventually("both changes are in force", async () => (await metric("envoy_server_concurrency")) === 1, 90_000);
+  await eventually("both changes are in force", async () => (await metric("envoy_server_concurrency")) === 2, 90_000);
   expect(await isReady()).toBe(true);
   expect(await metric("headgate_agent_envoy_restarts")).toBe(0);
   for (const load of [kept, fresh]) {
@@ -81,13 +98,16 @@ test("Labels and settings that change have another Envoy take over, without a fa
     expect(broken).toEqual([]);
     expect(outcomes).toEqual({ 200: requests });
   }
+  await killAgent(proxy, 2);
+});
 
-  const all = descendants(proxy.pid);
-  const left = all.flatMap(leftBehind);
-  expect(left.filter((path) => existsSync(path)).length).toBeGreaterThan(1);
-  proxy.child.kill("SIGKILL");
-  await allGone(all);
-  await eventually("nothing is left behind", () => !left.some((path) => existsSync(path)));
+test("An agent that is killed while another Envoy is to take over leaves none", async () => {
+  const { proxy, files, isReady } = await startProxy("app=web\n", "concurrency: 1\n");
+  await replaceFile(files.settings, `concurrency: 1\nads: 127.0.0.1:${await freePort()}\n`);
+  const envoys = () => descendants(proxy.pid).filter((pid) => leftBehind(pid).some((path) => existsSync(path)));
+  await eventually("the next one waits for a control plane", () => envoys().length === 2, 30_000);
+  expect(await isReady()).toBe(true);
+  await killAgent(proxy, 2);
 });
 
 test("What the files say takes the place of flags, and faults name the file and what to write", async () => {
