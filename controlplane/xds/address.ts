@@ -15,3 +15,8 @@ export function isLoopback(host: string): boolean {
   if (host === "localhost" || host === "::1") return true;
   return isIP(host) === 4 && host.startsWith("127.");
 }
+
+/** A peer's address without its port. */
+export function hostOf(peer: string): string {
+  return peer.replace(/:\d+$/, "");
+}

@@ -18,7 +18,7 @@ import {
   status,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import { isLoopback, parseAddress } from "./address.js";
+import { hostOf, isLoopback, parseAddress } from "./address.js";
 import type { SnapshotCache } from "./cache.js";
 import { type Clock, systemClock } from "./clock.js";
 import { ConnectRate, type OnConnect } from "./connect.js";
@@ -250,7 +250,7 @@ class GrpcAdsServer implements AdsServer, StreamHost {
       refuse(status.RESOURCE_EXHAUSTED, "too many streams");
     } else if (this.turns.waitingBytes > this.#limits.maxWaitingBytes) {
       refuse(status.RESOURCE_EXHAUSTED, "too many requests at once");
-    } else if (!this.#rate.admit()) {
+    } else if (!this.#rate.admit(hostOf(call.getPeer()))) {
       refuse(status.RESOURCE_EXHAUSTED, "too many new streams at once");
     } else {
       this.#streams.add(new GrpcAdsStream(call, protocol, this));
