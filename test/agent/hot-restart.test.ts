@@ -12,7 +12,7 @@ import { startBackend } from "../harness/backend.js";
 import { ask } from "../harness/client.js";
 import { testEnvoyBinary } from "../harness/envoy.js";
 import { forwardingBootstrap } from "../harness/envoy-bootstrap.js";
-import { isAlive } from "../harness/headgate.js";
+import { descendants, isAlive } from "../harness/headgate.js";
 import { startLoad } from "../harness/load.js";
 import { testScope } from "../harness/scope.js";
 import { eventually } from "../harness/waiting.js";
@@ -73,6 +73,12 @@ const NEVER_STARTS = {
 function memoryOf(pid: number | undefined): string {
   const baseId = /--base-id\0(\d+)/.exec(readFileSync(`/proc/${pid}/cmdline`, "latin1"))?.[1];
   return `/dev/shm/envoy_shared_memory_${Number(baseId) * 10}`;
+}
+
+/** Those that a process has started. */
+function envoysOf(pid: number): number[] {
+  const isEnvoy = (child: number) => /^[^\0]*\/envoy\0/.test(readFileSync(`/proc/${child}/cmdline`, "latin1"));
+  return descendants(pid).filter((child) => isAlive(child) && isEnvoy(child));
 }
 
 test("Another Envoy takes over under load, twice: none of the requests fails, and those in flight are answered", async () => {
@@ -148,6 +154,22 @@ test("When the Envoy in service is killed while another one is to take over, one
   await envoy.ready();
   expect([await node(), envoy.restarts]).toEqual(["first", 1]);
   expect((await ask(url)).status).toBe(200);
+});
+
+test("When the one that is to take over is killed, no request fails, and a later one takes over", async () => {
+  const { envoy, url, named, node } = await startSubject();
+  const load = startLoad({ url, concurrency: 2 });
+  const before = new Set(envoysOf(process.pid));
+  const failure = envoy.replace(named("stuck", NEVER_STARTS));
+  const isNext = (pid: number) => !before.has(pid) && readFileSync(`/proc/${pid}/cmdline`).includes("--restart-epoch");
+  process.kill(await eventually("the next one runs", () => envoysOf(process.pid).find(isNext)), "SIGKILL");
+  expect(await failure).toBe("it ended (SIGKILL)");
+  expect([await node(), await envoy.missing(), envoy.restarts]).toEqual(["first", undefined, 0]);
+  expect(await envoy.replace(named("second"))).toBeUndefined();
+  expect(await node()).toBe("second");
+  const { requests, outcomes, broken } = await load.stop();
+  expect(broken).toEqual([]);
+  expect(outcomes).toEqual({ 200: requests });
 });
 
 test("When the one that took over is killed, one is started as it was, and the former ends in time", async () => {
