@@ -4,7 +4,7 @@ import { type DeltaRequest, decodeDeltaRequest } from "./delta-request.js";
 import type { ResourceMap } from "./difference.js";
 import { encodeDelta } from "./encode.js";
 import type { Protocol } from "./protocol.js";
-import { sharedRuns } from "./runs.js";
+import { sharedRun } from "./runs.js";
 import type { XdsResource } from "./snapshot.js";
 import type { Subscription } from "./subscription.js";
 import { versionOf } from "./version.js";
@@ -157,7 +157,7 @@ function remove(subscription: Subscription, name: string, out: Collected): void 
 /** From now on the client is taken to hold what was collected: with others, where they are sent the same. */
 function hold(subscription: Subscription, out: Collected, resources: ResourceMap) {
   const { held } = subscription;
-  const run = out.isNew ? sharedRuns.of(out.resources) : undefined;
+  const run = out.isNew ? sharedRun(out.resources) : undefined;
   if (run) held.add(run.byName);
   else for (const resource of out.resources) held.set(resource.name, resource);
   subscription.settle(resources);

@@ -1,7 +1,7 @@
 // The wire form of responses, written around the resources' cached encodings, which are copied as they are.
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
-import { EncodedRuns } from "./encoded-runs.js";
 import type { Response } from "./protocol.js";
+import { RecentRuns } from "./recent-runs.js";
 import type { XdsResource } from "./snapshot.js";
 
 const RESOURCE_TYPE_URL = "type.googleapis.com/envoy.service.discovery.v3.Resource";
@@ -17,7 +17,12 @@ const DURATION = { seconds: 1, nanos: 2 } as const;
 
 /** Shorter runs are encoded faster than found. */
 const LEAST_IN_RUN = 64;
-const deltaRuns = new EncodedRuns(32 * 1024 * 1024);
+const MOST_ENCODED_BYTES = 32 * 1024 * 1024;
+const encodedRuns = new RecentRuns(
+  MOST_ENCODED_BYTES,
+  (resources) => deltaResources(new BinaryWriter(), resources, false).finish(),
+  ({ length }) => length,
+);
 
 /** An encoded DeltaDiscoveryResponse. */
 export function encodeDelta(response: Response): Uint8Array {
@@ -28,8 +33,7 @@ export function encodeDelta(response: Response): Uint8Array {
   text(head, DELTA.systemVersionInfo, response.version);
   for (const name of response.removed) text(head, DELTA.removedResources, name);
   if (heartbeat || resources.length < LEAST_IN_RUN) return deltaResources(head, resources, heartbeat).finish();
-  const run = deltaRuns.of(resources, (all) => deltaResources(new BinaryWriter(), all, false).finish());
-  return Buffer.concat([head.finish(), run]);
+  return Buffer.concat([head.finish(), encodedRuns.of(resources)]);
 }
 
 function deltaResources(writer: BinaryWriter, resources: readonly XdsResource[], heartbeat: boolean): BinaryWriter {

@@ -1,7 +1,7 @@
-// Long runs of resources, kept for as long as several streams are likely to want the same one: proxies of one view that
-// connect together are all sent the same thousands of resources.
+// Long runs of resources, of which several streams are sent the same.
 import type { ResourceMap } from "./difference.js";
 import { partsOf } from "./joined-resources.js";
+import { RecentRuns } from "./recent-runs.js";
 import type { XdsResource } from "./snapshot.js";
 
 /** Resources in the order in which they are sent. Never changed. */
@@ -16,29 +16,14 @@ export const RESPONSE_BYTES = 2 * 1024 * 1024;
 /** Shorter runs are made faster than found. */
 const LEAST_IN_RUN = 64;
 
-/** The runs that were asked for last, up to so many bytes of resources together. */
-export class Runs {
-  /** The last used come last. */
-  #runs: Run[] = [];
-  #bytes = 0;
+const MOST_SHARED_BYTES = 32 * 1024 * 1024;
 
-  constructor(readonly maxBytes: number) {}
+const recent = new RecentRuns(MOST_SHARED_BYTES, createRun, ({ resources }: Run) => sizeOf(resources));
 
-  /** The run of these resources, in this order, which all who ask for it share; undefined for a short one. */
-  of(resources: readonly XdsResource[]): Run | undefined {
-    if (resources.length < LEAST_IN_RUN) return undefined;
-    const index = this.#runs.findIndex((run) => isSame(run.resources, resources));
-    const [known] = index < 0 ? [] : this.#runs.splice(index, 1);
-    const run = known ?? createRun(resources);
-    this.#runs.push(run);
-    if (known === undefined) this.#bytes += sizeOf(run.resources);
-    while (this.#bytes > this.maxBytes) this.#bytes -= sizeOf(this.#runs.shift()?.resources ?? []);
-    return run;
-  }
+/** The run of these resources, in this order, which all who ask for it share; undefined for a short one. */
+export function sharedRun(resources: readonly XdsResource[]): Run | undefined {
+  return resources.length < LEAST_IN_RUN ? undefined : recent.of(resources);
 }
-
-/** The runs of all streams. */
-export const sharedRuns = new Runs(32 * 1024 * 1024);
 
 const loads = new WeakMap<ResourceMap, Map<number, readonly Run[]>>();
 
@@ -76,8 +61,4 @@ function createRun(resources: readonly XdsResource[]): Run {
 
 function sizeOf(resources: readonly XdsResource[]): number {
   return resources.reduce((sum, { any }) => sum + any.length, 0);
-}
-
-function isSame(a: readonly XdsResource[], b: readonly XdsResource[]): boolean {
-  return a === b || (a.length === b.length && a.every((resource, index) => resource === b[index]));
 }

@@ -3,8 +3,10 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Holdings } from "../../controlplane/xds/holdings.js";
 import { CLUSTER } from "../../controlplane/xds/order.js";
-import { Runs, runsOf } from "../../controlplane/xds/runs.js";
+import { RecentRuns } from "../../controlplane/xds/recent-runs.js";
+import { runsOf, sharedRun } from "../../controlplane/xds/runs.js";
 import { resource } from "./support/resources.js";
+import { TurnedClock } from "./support/turned-clock.js";
 
 const names = fc.uniqueArray(fc.constantFrom(..."abcdefgh"), { maxLength: 5 });
 const version = fc.constantFrom("1", "2");
@@ -51,8 +53,33 @@ test("a map's runs have each of its resources once, in order, and are the same w
 });
 
 test("equal long runs are one object, and short ones are not kept", () => {
-  const runs = new Runs(1_000_000);
   const long = Array.from({ length: 64 }, (_, index) => resource(CLUSTER, `c${index}`, "1"));
-  expect(runs.of([...long])).toBe(runs.of([...long]));
-  expect(runs.of(long.slice(1))).toBeUndefined();
+  expect(sharedRun([...long])).toBe(sharedRun([...long]));
+  expect(sharedRun(long.slice(1))).toBeUndefined();
+});
+
+test("what is made of a run is let go of when nobody wants it for 10 s, and when others need its bytes", () => {
+  const clock = new TurnedClock();
+  const runs = new RecentRuns(
+    3,
+    (resources) => resources.map(({ name }) => name),
+    ({ length }) => length,
+    clock,
+  );
+  const [a, b, c, d] = ["a", "b", "c", "d"].map((name) => [resource(CLUSTER, name, "1")]);
+  if (!a || !b || !c || !d) throw new Error("a run is missing");
+  const first = runs.of(a);
+  clock.advance(9_999);
+  runs.of(b);
+  expect(runs.of(a)).toBe(first);
+  clock.advance(9_999);
+  expect(runs.of(a)).toBe(first);
+  clock.advance(10_000);
+  runs.of(b);
+  const second = runs.of(a);
+  expect(second).not.toBe(first);
+  for (const run of [b, c]) runs.of(run);
+  expect(runs.of(a)).toBe(second);
+  for (const run of [b, c, d]) runs.of(run);
+  expect(runs.of(a)).not.toBe(second);
 });
