@@ -43,6 +43,8 @@ export class LeadingTerm {
   readonly #told = new Map<string, string>();
   /** By resourceKey, what the last status that was wanted is made from. */
   readonly #known = new Map<string, Known>();
+  /** Of a whole mesh there may be much to write; what changes meanwhile goes before it. */
+  #isFirst = true;
 
   constructor(options: LeadingTermOptions) {
     this.#options = options;
@@ -93,9 +95,10 @@ export class LeadingTerm {
       const target = { ...object, kind: key.slice(0, key.indexOf("/")) as Kind };
       const before = this.#writer.written(key, object.uid);
       const status = policyStatus(findings, before, wholeTime());
-      this.#writer.want(key, target, status);
+      this.#writer.want(key, target, status, this.#isFirst);
       this.#tellRejection(key, target, { before, status, error: count.rejected > 0 ? count.error : undefined });
     }
+    this.#isFirst = false;
     for (const map of [this.#told, this.#known]) for (const key of map.keys()) if (!keys.has(key)) map.delete(key);
   }
 

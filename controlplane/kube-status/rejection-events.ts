@@ -102,8 +102,10 @@ export class RejectionEvents {
   }
 
   #settle(fault: KubeFault | undefined): void {
-    if (this.#fault === fault?.message) return;
-    this.#fault = fault?.message;
+    // The same refusal has other words for each object.
+    const cause = fault && `${fault.status} ${fault.reason}`;
+    if (this.#fault === cause) return;
+    this.#fault = cause;
     this.#options.onFault(fault);
   }
 }

@@ -34,10 +34,13 @@ interface Wanted extends Written {
 }
 
 const FIELD_MANAGER = "headgate";
-/** A status that is refused does not hold others up, and is tried again when there is nothing else; otherwise all wait. */
-const REFUSED = new Set([403, 422]);
-/** Milliseconds without tries of what matters little, after one was refused. */
-const REFUSED_MS = 5_000;
+const GONE = 404;
+/** No other try of the same will do. */
+const INVALID = 422;
+/** Does not hold others up, and is tried again when there is nothing else; after any other fault all wait. */
+const FORBIDDEN = 403;
+/** Milliseconds without tries of what matters little, after one was forbidden. */
+const FORBIDDEN_MS = 5_000;
 
 /** For as long as this replica leads. */
 export class StatusWriter {
@@ -46,10 +49,13 @@ export class StatusWriter {
   readonly #backoff = new Backoff();
   /** By resourceKey, what stands in the cluster. */
   readonly #written = new Map<string, Written>();
-  /** By resourceKey; those that matter much, and those that matter little. */
+  /** By resourceKey; those that matter much, those that can wait for these, and those that matter little. */
   readonly #urgent = new Map<string, Wanted>();
+  readonly #backlog = new Map<string, Wanted>();
   readonly #others = new Map<string, Wanted>();
   #nextOther = 0;
+  /** The key of what is being written. */
+  #underWay: string | undefined;
   #wake: () => void = () => {};
   #running: Promise<void> | undefined;
   #fault: string | undefined;
@@ -82,19 +88,20 @@ export class StatusWriter {
     return known?.uid === uid ? known.status : undefined;
   }
 
-  /** From now on, the status should be this one. */
-  want(key: string, target: StatusTarget, status: PolicyStatus): void {
-    this.#urgent.delete(key);
-    this.#others.delete(key);
-    const matters = difference(this.written(key, target.uid), status);
+  /** From now on, the status should be this one. With `waits`, others that are wanted later are written before it. */
+  want(key: string, target: StatusTarget, status: PolicyStatus, waits = false): void {
+    for (const queue of [this.#urgent, this.#backlog, this.#others]) queue.delete(key);
+    const isUnderWay = this.#underWay === key;
+    const matters = isUnderWay ? "much" : difference(this.written(key, target.uid), status);
     if (matters === "none") return;
-    (matters === "much" ? this.#urgent : this.#others).set(key, { target, uid: target.uid, status });
+    const queue = matters === "little" ? this.#others : waits ? this.#backlog : this.#urgent;
+    queue.set(key, { target, uid: target.uid, status });
     this.#wake();
   }
 
   /** Forgets all policies but these. */
   keepOnly(keys: ReadonlySet<string>): void {
-    for (const map of [this.#written, this.#urgent, this.#others]) {
+    for (const map of [this.#written, this.#urgent, this.#backlog, this.#others]) {
       for (const key of map.keys()) if (!keys.has(key)) map.delete(key);
     }
   }
@@ -118,17 +125,20 @@ export class StatusWriter {
         continue;
       }
       const began = performance.now();
+      [this.#underWay] = next;
       const fault = await this.#write(...next);
+      this.#underWay = undefined;
       if (fault === undefined) this.#backoff.reset();
       await this.#sleep(fault ? this.#backoff.next(fault) : began + 1_000 / writesPerSecond - performance.now());
     }
   }
 
   #next(): [string, Wanted] | undefined {
-    const [urgent] = this.#urgent;
-    if (urgent !== undefined) {
-      this.#urgent.delete(urgent[0]);
-      return urgent;
+    for (const queue of [this.#urgent, this.#backlog]) {
+      const [first] = queue;
+      if (first === undefined) continue;
+      queue.delete(first[0]);
+      return first;
     }
     const [other] = this.#others;
     const now = performance.now();
@@ -170,29 +180,32 @@ export class StatusWriter {
     } catch (error) {
       if (this.#stop.signal.aborted) return undefined;
       const fault = error as KubeFault;
-      if (fault.status === 404) return undefined;
+      if (fault.status === GONE) return undefined;
       this.#settle(fault);
-      this.#tryAgain(key, wanted, REFUSED.has(fault.status));
-      return REFUSED.has(fault.status) ? undefined : fault;
+      if (fault.status === FORBIDDEN) this.#nextOther = performance.now() + FORBIDDEN_MS;
+      if (fault.status !== INVALID) this.#tryAgain(key, wanted, fault.status === FORBIDDEN);
+      return fault.status === INVALID || fault.status === FORBIDDEN ? undefined : fault;
     }
   }
 
-  #tryAgain(key: string, wanted: Wanted, isRefused: boolean): void {
-    if (isRefused) this.#nextOther = performance.now() + REFUSED_MS;
+  #tryAgain(key: string, wanted: Wanted, isForbidden: boolean): void {
     // Something newer may be wanted by now.
-    if (!this.#urgent.has(key) && !this.#others.has(key)) (isRefused ? this.#others : this.#urgent).set(key, wanted);
+    const isWanted = [this.#urgent, this.#backlog, this.#others].some((queue) => queue.has(key));
+    if (!isWanted) (isForbidden ? this.#others : this.#backlog).set(key, wanted);
   }
 
-  /** What was refused may be taken now. */
+  /** What was forbidden may be taken now. */
   #hurry(): void {
-    for (const [key, wanted] of this.#others) this.#urgent.set(key, wanted);
+    for (const [key, wanted] of this.#others) this.#backlog.set(key, wanted);
     this.#others.clear();
     this.#nextOther = 0;
   }
 
   #settle(fault: KubeFault | undefined): void {
-    if (this.#fault === fault?.message) return;
-    this.#fault = fault?.message;
+    // The same refusal has other words for each object.
+    const reason = fault && `${fault.status} ${fault.reason}`;
+    if (this.#fault === reason) return;
+    this.#fault = reason;
     this.#options.onFault(fault);
   }
 
