@@ -95,7 +95,7 @@ function passedAnalysis(all: readonly Violation[]): NewCondition {
 function reconciled({ own, count, silent }: Findings): NewCondition {
   const type = "Reconciled";
   if (own.some(({ severity }) => severity === "error")) {
-    const message = "This generation is not served; proxies keep the last good one, if there was one.";
+    const message = "This generation is not served; what proxies have in its place they keep.";
     return { type, status: "False", reason: "NotAccepted", message };
   }
   const { concerned, acknowledged, rejected, error } = count;

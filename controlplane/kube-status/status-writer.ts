@@ -64,22 +64,31 @@ export class StatusWriter {
     this.#options = options;
   }
 
-  /** Reads the statuses that stand, and begins to write. Rejects with a KubeFault when they cannot be read. */
+  /**
+   * Reads the statuses that stand, and begins to write. Those of kinds that may not be read are taken for absent. Rejects
+   * with a KubeFault when the cluster cannot be read.
+   */
   async start(lists: readonly PolicyList[]): Promise<void> {
-    const { client, defaultNamespace } = this.#options;
-    for (const { kind, type, selection } of lists) {
-      let from: { readonly continue?: string } = {};
-      do {
-        const page = await client.list(type, { ...selection, ...from, signal: this.#stop.signal });
-        for (const { metadata, status } of page.items) {
-          const { namespace = defaultNamespace, name = "", uid = "" } = metadata;
-          const known = readStatus(status);
-          if (known) this.#written.set(resourceKey({ kind, meta: { namespace, name } }), { uid, status: known });
-        }
-        from = page.continue === undefined ? {} : { continue: page.continue };
-      } while (from.continue !== undefined);
+    for (const list of lists) {
+      await this.#read(list).catch((fault: KubeFault) => {
+        if (fault.status !== FORBIDDEN && fault.status !== GONE) throw fault;
+      });
     }
     this.#running ??= this.#run();
+  }
+
+  async #read({ kind, type, selection }: PolicyList): Promise<void> {
+    const { client, defaultNamespace } = this.#options;
+    let from: { readonly continue?: string } = {};
+    do {
+      const page = await client.list(type, { ...selection, ...from, signal: this.#stop.signal });
+      for (const { metadata, status } of page.items) {
+        const { namespace = defaultNamespace, name = "", uid = "" } = metadata;
+        const known = readStatus(status);
+        if (known) this.#written.set(resourceKey({ kind, meta: { namespace, name } }), { uid, status: known });
+      }
+      from = page.continue === undefined ? {} : { continue: page.continue };
+    } while (from.continue !== undefined);
   }
 
   /** The status that stands in the cluster, as far as is known. */

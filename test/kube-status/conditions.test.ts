@@ -29,7 +29,7 @@ test("An error of the object's own has it not accepted, and not reconciled whate
   expect(told({ own: [error, warning] })).toEqual([
     "Accepted False invalid-weight: spec.http[0]: Too light.",
     "PassedAnalysis False invalid-weight: spec.http[0]: Too light. spec.hosts[1]: Nobody.",
-    "Reconciled False NotAccepted: This generation is not served; proxies keep the last good one, if there was one.",
+    "Reconciled False NotAccepted: This generation is not served; what proxies have in its place they keep.",
   ]);
 });
 

@@ -135,6 +135,19 @@ describe.skipIf("error" in kubeBinaries)("a cluster is told", () => {
     await conditionBegins(cluster, ["Gateway", "front"], "Reconciled", "True Acknowledged: 1 of 1");
   });
 
+  test("that a policy is not served while a directory has one of its name", async () => {
+    await mesh.apply("here.yaml", mended.replaceAll("refused", "accepted"));
+    const { conditions } = await conditionBegins(
+      cluster,
+      ["VirtualService", "accepted"],
+      "Accepted",
+      "False duplicate-object: metadata.name: ",
+    );
+    expect(conditions.Reconciled).toMatch(/^False NotAccepted/);
+    await mesh.remove("here.yaml");
+    await conditionBegins(cluster, ["VirtualService", "accepted"], "Reconciled", "True Acknowledged: 1 of 1");
+  });
+
   test("nothing more while nothing changes, and what it is told changes nothing", async () => {
     const all = async () => {
       const lists = await Promise.all(

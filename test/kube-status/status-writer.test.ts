@@ -142,7 +142,6 @@ describe.skipIf("error" in kubeBinaries)("a writer of statuses", () => {
 
   test("tells once that it may not write, and writes what is wanted by then as soon as it may", async () => {
     const account = await createAccount(scope, cluster, "writer");
-    await permit(cluster, account, TYPE.group, TYPE.plural);
     const faults: (number | undefined)[] = [];
     const objects = [await make("b"), await make("c")];
     const writer = await start(account.client, faults);
