@@ -18,6 +18,8 @@ export interface Reader {
 const READING_TIMEOUT = 30_000;
 /** The parser makes much that soon is garbage: with the usual young generation a third of the time goes into that. */
 const MEMORY = { maxOldGenerationSizeMb: 1_024, maxYoungGenerationSizeMb: 64 };
+/** Once a directory was read, files change a few at a time, and 28 MB less are worth more than that third. */
+const MEMORY_AFTERWARDS = { ...MEMORY, maxYoungGenerationSizeMb: 12 };
 /** A thread that has read so many files is replaced once it rests, for it gives no memory back of itself. */
 const MOST_READ = 1_000;
 /** Milliseconds. */
@@ -51,6 +53,7 @@ class ThreadReader implements Reader {
   private worker: Worker | undefined;
   private last: Promise<unknown> = Promise.resolve();
   private filesRead = 0;
+  private memory = MEMORY;
   private resting: NodeJS.Timeout | undefined;
   private closed = false;
 
@@ -82,6 +85,7 @@ class ThreadReader implements Reader {
     if (this.closed || this.filesRead < MOST_READ) return;
     this.resting = setTimeout(() => {
       void this.worker?.terminate();
+      this.memory = MEMORY_AFTERWARDS;
       this.worker = this.start();
       this.filesRead = 0;
     }, REST);
@@ -89,7 +93,7 @@ class ThreadReader implements Reader {
   }
 
   private start(): Worker {
-    const worker = new Worker(this.thread, { resourceLimits: MEMORY });
+    const worker = new Worker(this.thread, { resourceLimits: this.memory });
     worker.unref();
     worker.on("error", () => this.forget(worker));
     worker.on("exit", () => this.forget(worker));
