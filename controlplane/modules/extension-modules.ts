@@ -242,7 +242,7 @@ export class ExtensionModules {
     const { source } = spec.wasm;
     if (source.type !== "registry" || source.version !== undefined) return undefined;
     const { chosen } = this.#options;
-    if (!chosen) return missing("this control plane has no filter registry: give it one with --filters").fault;
+    if (!chosen) return missing("this control plane has no filter registry: give it --filters or --kube").fault;
     if (chosen.modulesOf(source.filter).length > 0) return undefined;
     return missing(`no version of it is in use: choose one with headgate filter use ${source.filter}@VERSION`).fault;
   }

@@ -65,7 +65,7 @@ async function fetchFrom(
     case "http":
       return download(source.url, signal);
     case "registry": {
-      if (!ways.registry) return missing("this control plane has no filter registry: give it one with --filters");
+      if (!ways.registry) return missing("this control plane has no filter registry: give it --filters or --kube");
       const found = await ways.registry.module(source.filter, source.version ?? "").catch((error: Error) => error);
       if (found instanceof Error) return missing(`the registry cannot be read: ${found.message}`);
       return "fault" in found ? missing(`${found.fault.message} in the registry`) : found;

@@ -17,7 +17,7 @@ export interface ClusterPeersOptions {
 
 /** Milliseconds. */
 const TELL_EVERY = 1_000;
-const PATIENCE = 2_500;
+const PATIENCE = 2_000;
 /** After which another one that tells nothing new is taken to be gone. */
 const SILENCE = 5_000;
 
@@ -29,6 +29,7 @@ export class ClusterPeers implements Peers {
     { readonly text: string; readonly at: number; readonly report: Report | undefined }
   >();
   #lease: Lease | undefined;
+  #ledSince = Number.POSITIVE_INFINITY;
   #told: { readonly subject: string; readonly at: number } | undefined;
   #telling: Promise<void> | undefined;
   #fault: string | undefined;
@@ -46,14 +47,19 @@ export class ClusterPeers implements Peers {
     signal?.removeEventListener("abort", giveUp);
   }
 
+  /** Not before it can have heard from the others, which may not have been able to tell for as long as it did not lead. */
   get leads(): boolean {
-    return this.#lease?.leads ?? false;
+    if (!this.#lease?.leads) return false;
+    return performance.now() - this.#ledSince >= PATIENCE;
   }
 
   /** The Lease is asked for from the first time on that there is something to do for it. */
   seek(): void {
     if (this.#lease) return;
     this.#lease = new Lease(this.#options.lease);
+    this.#lease.follow((leads) => {
+      this.#ledSince = leads ? performance.now() : Number.POSITIVE_INFINITY;
+    });
     this.#lease.start();
   }
 

@@ -9,6 +9,7 @@ import { ask } from "../harness/client.js";
 import { startTestEnvoy } from "../harness/envoy.js";
 import { flawedFilter, sameFilter, tracingPlugin } from "../harness/filter-modules.js";
 import { runHeadgate } from "../harness/headgate.js";
+import { startLoad } from "../harness/load.js";
 import type { TestProxy } from "../harness/mesh.js";
 import { testScope } from "../harness/scope.js";
 import { type ServeProcess, startServe } from "../harness/serve.js";
@@ -110,7 +111,7 @@ describe.skipIf("error" in kubeBinaries || ownAddress === undefined)(
       expect(await push(FILTER, "1", sameFilter("1"))).toMatch(/^0 headgate.traffic@1 added/);
       expect(await filter("list")).toMatch(/headgate.traffic +1 /);
       expect(await filter("use", `${FILTER}@9`)).toMatch(/^65 .*filter-not-found/);
-      expect(await filter("use", `${FILTER}@1`, "--step", "50%,100%", "--hold", "4s")).toMatch(/^0 rollout 000001/);
+      expect(await filter("use", `${FILTER}@1`, "--step", "50%,100%", "--hold", "3s")).toMatch(/^0 rollout 000001/);
       await eventually("one of the two runs it", async () => (await running()).join() === "1,built-in", 30_000);
       await eventually("both run it", async () => (await running()).join() === "1,1", 30_000);
       await eventually("both replicas know", async () => (await phases()).every((phase) => phase === "completed"));
@@ -152,6 +153,24 @@ describe.skipIf("error" in kubeBinaries || ownAddress === undefined)(
       );
       expect((await views())[0]?.rollouts[0]?.state?.reason).toContain("VM failed");
       await eventually("both run what they ran", async () => (await running()).join() === "2,2", 30_000);
+    });
+
+    test("a rollout stands while the API server is away, and goes on when it is back", async () => {
+      expect(await push(FILTER, "4", sameFilter("4"))).toMatch(/^0 /);
+      expect(await filter("use", `${FILTER}@4`, "--step", "50%,100%", "--hold", "5s")).toMatch(/^0 /);
+      await eventually("it has begun", async () => (await running()).join() === "2,4", 30_000);
+      await cluster.apiServer.kill();
+      const load = sidecars.map(({ address }) =>
+        startLoad({ url: `http://${address}:${SHOP_PORT}/`, headers: { host: "shop" }, concurrency: 1 }),
+      );
+      const seen = new Set<string>();
+      for (let times = 0; times < 100; times++) seen.add((await running()).join());
+      await cluster.apiServer.start();
+      await eventually("both run it", async () => (await running()).join() === "4,4", 60_000);
+      await eventually("both replicas know", async () => (await phases()).every((phase) => phase === "completed"));
+      expect([...seen]).toEqual(["2,4"]);
+      for (const { outcomes, broken, requests } of await Promise.all(load.map((each) => each.stop())))
+        expect({ outcomes, broken }).toEqual({ outcomes: { 200: requests }, broken: [] });
     });
 
     test("a version that a policy names runs under every replica and stays, and one that was tampered with does not run", async () => {
