@@ -135,7 +135,8 @@ export class RolloutRunner {
     // Also notes what proxies have of a filter that is rolled out for the first time.
     this.#publish();
     // What proxies have answered by now was of the step before.
-    if (active && !isNew && !unwanted.includes(active)) await this.#advance(active);
+    const isRolledBack = active !== undefined && peers.leads && unwanted.includes(active);
+    if (active && !isNew && !isRolledBack) await this.#advance(active);
     this.#publish();
     this.#note();
   }
@@ -184,13 +185,14 @@ export class RolloutRunner {
   async #advance(rollout: Rollout): Promise<void> {
     const { plan, state } = rollout;
     const { peers } = this.#options.storage;
-    const own = this.#reporter.reportOf(rollout);
+    const failure = this.#whyUnwanted(rollout);
+    const own = { ...this.#reporter.reportOf(rollout), ...(failure === undefined ? {} : { failure }) };
     peers.tell(plan.id, own);
     if (!peers.leads || this.#reporter.age < peers.patience) return;
     const reports = [own, ...peers.heard(plan.id)];
+    const reason = failureOf(reports, state?.step ?? BEFORE, DEFAULT_GATE);
+    if (reason !== undefined) return this.#rollBack(rollout, reason);
     if (!state) return this.#beginStep(rollout, 0, reports);
-    const failure = failureOf(reports, state.step, DEFAULT_GATE);
-    if (failure !== undefined) return this.#rollBack(rollout, failure);
     const reached = boundOnceKnown(
       rollout,
       reports.map(({ ranking }) => ranking),
