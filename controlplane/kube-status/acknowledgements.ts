@@ -90,9 +90,8 @@ export class Acknowledgements {
   async count(): Promise<ReadonlyMap<string, Count>> {
     const { publisher, revisions } = this.#sources;
     const { mesh, proxies } = publisher;
-    const counts = new Map<string, Count>();
+    const counts = new Map<string, Counting>();
     const behind = new Set<string>();
-    const add = (key: string, count: Count) => counts.set(key, sum(counts.get(key), count));
     const byView = new Map<string, Proxy[]>();
     for (const id of this.#settled) {
       const proxy = proxies.get(id);
@@ -109,16 +108,18 @@ export class Acknowledgements {
       for (const key of concerns) {
         const since = this.#changedAt.get(key) ?? 0;
         const have = least >= since ? alike.length : acknowledged.filter((revision) => revision >= since).length;
-        add(key, { concerned: alike.length, acknowledged: have, rejected: 0 });
+        add(counts, key, alike.length, have);
       }
       for (const proxy of alike) {
         for (const key of this.#concerns.ofProxy(mesh, proxy)) {
           const has = revisions.acknowledgedBy(proxy.id) >= (this.#changedAt.get(key) ?? 0);
-          add(key, { concerned: 1, acknowledged: has ? 1 : 0, rejected: 0 });
+          add(counts, key, 1, has ? 1 : 0);
         }
         for (const [key, error] of this.#rejectedBy(proxy, [...concerns, ...this.#concerns.ofProxy(mesh, proxy)])) {
           const has = revisions.acknowledgedBy(proxy.id) >= (this.#changedAt.get(key) ?? 0);
-          add(key, { concerned: 0, acknowledged: has ? -1 : 0, rejected: 1, error });
+          const count = add(counts, key, 0, has ? -1 : 0);
+          count.rejected++;
+          count.error ??= error;
         }
       }
       await this.#slices.turn();
@@ -190,9 +191,22 @@ export class Acknowledgements {
   }
 }
 
-/** Of two parts of the same proxies, or of different ones. */
-export function sum(one: Count | undefined, other: Count): Count {
-  if (one === undefined) return other;
+type Counting = { -readonly [Part in keyof Count]: Count[Part] };
+
+function add(counts: Map<string, Counting>, key: string, concerned: number, acknowledged: number): Counting {
+  const known = counts.get(key);
+  if (known === undefined) {
+    const count: Counting = { concerned, acknowledged, rejected: 0 };
+    counts.set(key, count);
+    return count;
+  }
+  known.concerned += concerned;
+  known.acknowledged += acknowledged;
+  return known;
+}
+
+/** Of the proxies of two replicas. */
+export function sum(one: Count, other: Count): Count {
   const error = one.error ?? other.error;
   return {
     concerned: one.concerned + other.concerned,

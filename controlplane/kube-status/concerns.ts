@@ -6,7 +6,7 @@ import { extensionsFor } from "../mesh/extensions.js";
 import { gatewayKey, nameOfGateway } from "../mesh/gateway-name.js";
 import { fullHostname, hostCovers, isWildcard } from "../mesh/hostname.js";
 import type { Mesh } from "../mesh/mesh.js";
-import { namespaceScope, type Scope, sidecarScope } from "../mesh/scope.js";
+import { findSidecar, namespaceScope, type Scope, sidecarScope } from "../mesh/scope.js";
 import type { MeshService } from "../mesh/service.js";
 import { isExported } from "../mesh/visibility.js";
 import { selects } from "../mesh/workloads.js";
@@ -34,6 +34,7 @@ const KINDS: readonly Kind[] = [
 export class Concerns {
   #lists: readonly unknown[] = [];
   #byView = new Map<string, readonly string[]>();
+  #common: CommonView | undefined;
 
   /**
    * The resourceKeys of the policies that all proxies of this one's view are concerned with; extensions are apart. Found
@@ -44,45 +45,90 @@ export class Concerns {
     if (lists.some((list, index) => list !== this.#lists[index])) {
       this.#lists = lists;
       this.#byView = new Map();
+      this.#common = undefined;
     }
     const byView = this.#byView;
     const view = viewOf(mesh, proxy);
-    const known = byView.get(view) ?? [...(yield* concerning(mesh, proxy))];
+    const known = byView.get(view) ?? (yield* this.#find(mesh, proxy));
     byView.set(view, known);
     return known;
   }
 
+  /** Sidecars of most namespaces see the same, and nothing that others do not. */
+  *#find(mesh: Mesh, proxy: Proxy): Generator<void, readonly string[]> {
+    this.#common ??= { isFor: seeNothingOfTheirOwn(mesh), keys: undefined };
+    const common = this.#common;
+    if (!common.isFor(proxy)) return [...(yield* concerning(mesh, proxy))];
+    common.keys ??= [...(yield* concerning(mesh, proxy))];
+    return common.keys;
+  }
+
   /** The resourceKeys of the extensions that are for the proxy itself. */
   ofProxy(mesh: Mesh, proxy: Proxy): readonly string[] {
-    return extensionsFor(mesh, proxy).map(resourceKey);
+    return extensionsFor(mesh, proxy).map(keyOf);
   }
+}
+
+interface CommonView {
+  readonly isFor: (proxy: Proxy) => boolean;
+  keys: readonly string[] | undefined;
+}
+
+/** Tells sidecars that no Sidecar narrows, and that see exactly what is exported to all. */
+function seeNothingOfTheirOwn(mesh: Mesh): (proxy: Proxy) => boolean {
+  const isLimited = (exportTo: readonly string[]) => exportTo.length > 0 && !exportTo.includes("*");
+  const exported = [
+    ...mesh.virtualServices.map(({ meta, spec }) => ({ namespace: meta.namespace, exportTo: spec.exportTo })),
+    ...mesh.services.all,
+  ].filter(({ exportTo }) => isLimited(exportTo));
+  const rules = mesh.destinationRules.all.filter(
+    ({ spec }) => isLimited(spec.exportTo) || spec.workloadSelector !== undefined,
+  );
+  // Of several definitions of a host a namespace sees its own.
+  const definitions = [...mesh.services.byHost.values()].filter((services) => services.length > 1).flat();
+  const preferring = new Set(definitions.map(({ namespace }) => namespace));
+  return (proxy) =>
+    proxy.role === "sidecar" &&
+    findSidecar(mesh, proxy) === undefined &&
+    !preferring.has(proxy.namespace) &&
+    !exported.some(({ namespace, exportTo }) => isExported(exportTo, namespace, proxy.namespace)) &&
+    !rules.some((rule) => appliesTo(rule, proxy));
+}
+
+/** Each key once, however many proxies it concerns. */
+const keys = new WeakMap<AnyResource, string>();
+
+function keyOf(resource: AnyResource): string {
+  const key = keys.get(resource) ?? resourceKey(resource);
+  keys.set(resource, key);
+  return key;
 }
 
 function* concerning(mesh: Mesh, proxy: Proxy): Generator<void, ReadonlySet<string>> {
   const scope = proxy.role === "sidecar" ? sidecarScope(mesh, proxy) : namespaceScope(mesh, proxy.namespace);
   const [gateways, rules] = proxy.role === "sidecar" ? [[], meshRules(scope)] : gatewayRules(mesh, proxy);
-  const keys = new Set([...gateways, ...(scope.sidecar ? [scope.sidecar] : [])].map(resourceKey));
+  const found = new Set([...gateways, ...(scope.sidecar ? [scope.sidecar] : [])].map(keyOf));
   const services = new Map<string, MeshService>();
   for (const egress of scope.egress) for (const service of egress.services) services.set(service.hostname, service);
   for (const rule of rules) {
     for (const service of destinations(rule, scope)) services.set(service.hostname, service);
-    keys.add(resourceKey(rule));
-    for (const index of rule.spec.http.keys()) keys.add(resourceKey(ruleOrigin(rule, index).owner));
+    found.add(keyOf(rule));
+    for (const index of rule.spec.http.keys()) found.add(keyOf(ruleOrigin(rule, index).owner));
     yield;
   }
   for (const service of services.values()) {
-    for (const definition of definitions(mesh, service)) keys.add(resourceKey(definition));
+    for (const definition of definitions(mesh, service)) found.add(keyOf(definition));
     yield;
   }
   for (const rule of mesh.destinationRules.all) {
-    if (appliesTo(rule, proxy) && reaches(services, rule)) keys.add(resourceKey(rule));
+    if (appliesTo(rule, proxy) && reaches(services, rule)) found.add(keyOf(rule));
     yield;
   }
   for (const rollout of mesh.rollouts.values()) {
     const { virtualService } = rollout.spec;
-    if (keys.has(`VirtualService/${rollout.meta.namespace}/${virtualService}`)) keys.add(resourceKey(rollout));
+    if (found.has(`VirtualService/${rollout.meta.namespace}/${virtualService}`)) found.add(keyOf(rollout));
   }
-  return keys;
+  return found;
 }
 
 function reaches(services: ReadonlyMap<string, MeshService>, { meta, spec }: DestinationRule): boolean {

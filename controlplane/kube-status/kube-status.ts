@@ -40,6 +40,8 @@ export interface KubeStatusSources extends Omit<AcknowledgementSources, "onChang
 
 /** Changes of these alone say nothing of policies. */
 const SLICE_MS = 10;
+/** Of a round's time the pause after it, so that a large mesh does not keep a control plane busy with telling. */
+const REST = 5;
 const UNRELATED: ReadonlySet<string> = new Set(["EndpointSlice", "Pod", "Node"]);
 
 export class KubeStatus {
@@ -117,9 +119,12 @@ export class KubeStatus {
   }
 
   async #run(): Promise<void> {
+    let took = 0;
     while (!this.#stop.signal.aborted) {
-      await sleep(this.#options.roundMs ?? 1_000, undefined, { signal: this.#stop.signal }).catch(() => {});
+      const pause = Math.max(this.#options.roundMs ?? 1_000, took * REST);
+      await sleep(pause, undefined, { signal: this.#stop.signal }).catch(() => {});
       if (this.#stop.signal.aborted || this.#state === undefined) continue;
+      const began = performance.now();
       try {
         if (this.#lease.leads) await this.#lead();
         else await this.#follow();
@@ -129,6 +134,7 @@ export class KubeStatus {
         this.#isDirty = true;
         this.#settle("tell of policies", error as Error);
       }
+      took = performance.now() - began;
     }
   }
 

@@ -141,3 +141,32 @@ test("What concerned a proxy is found anew when a policy changes, and is the sam
   expect(await find(mesh)).toBe(first);
   expect(await find(meshOf(objectsOf(`${entry("a")}---\n${rule("a")}`)))).toHaveLength(2);
 });
+
+test("What namespaces see alike is found once for all of them, and apart for those that see more, less or something else", async () => {
+  const own = entry("a.own", ", exportTo: [.]");
+  const preferred = istio(
+    "ServiceEntry",
+    "a.preferring",
+    "{hosts: [b.example.com], ports: [{number: 80, name: http, protocol: HTTP}], resolution: STATIC}",
+  );
+  const selecting = subsets("sub.selecting", "b.example.com", ", workloadSelector: {matchLabels: {app: x}}");
+  const narrow = istio("Sidecar", "narrow.narrowed", '{egress: [{hosts: ["./*"]}]}');
+  const mesh = meshOf(objectsOf([entry("b"), rule("b"), own, preferred, selecting, narrow].join("---\n")));
+  const concerns = new Concerns();
+  const seen = async (namespace: string) => {
+    const proxy = proxyOf("x", { namespace, labels: { app: "x" } });
+    return new Slices(10).finish(concerns.ofView(mesh, proxy));
+  };
+  const [one, two] = [await seen("one"), await seen("two")];
+  expect(two).toBe(one);
+  expect([...one].sort()).toEqual(["ServiceEntry/default/b", "VirtualService/default/b"]);
+  const others = ["own", "preferring", "selecting", "narrowed"].map(async (namespace) =>
+    [...(await seen(namespace))].sort(),
+  );
+  expect(await Promise.all(others)).toEqual([
+    ["ServiceEntry/default/b", "ServiceEntry/own/a", "VirtualService/default/b"],
+    ["ServiceEntry/preferring/a", "VirtualService/default/b"],
+    ["DestinationRule/selecting/sub", "ServiceEntry/default/b", "VirtualService/default/b"],
+    ["Sidecar/narrowed/narrow"],
+  ]);
+});
