@@ -207,7 +207,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
         revisions.connected(proxy.id);
         metrics.connecting(proxy.id);
         await publisher.connect(proxy);
-        registrations?.connected(proxy);
+        // While one Envoy takes over from another, the one with the newer settings speaks for the proxy.
+        registrations?.connected(publisher.proxies.get(proxy.id) ?? proxy);
       },
       onRefused: (refused) => {
         metrics.refused(refused.code);

@@ -49,9 +49,12 @@ export class Registrations {
   }
 
   connected(proxy: Proxy): void {
-    if (proxy.workloadGroup === undefined) return;
-    this.#proxies.set(proxy.id, proxy);
-    this.#refresh();
+    if (proxy.workloadGroup === undefined) {
+      this.disconnected(proxy.id);
+    } else {
+      this.#proxies.set(proxy.id, proxy);
+      this.#refresh();
+    }
   }
 
   disconnected(id: string): void {

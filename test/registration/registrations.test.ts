@@ -51,6 +51,19 @@ async function holds(directory: string, names: readonly string[]): Promise<void>
 }
 
 describe("a workload that registers itself", () => {
+  it("has another entry when it comes back with other labels, and none without a group", async () => {
+    const directory = join(await scope.directory(), "entries");
+    const registrations = await started({ directory });
+    registrations.connected(proxy("10.0.0.7", { LABELS: { version: "v1" } }));
+    await holds(directory, ["vms-10-0-0-7"]);
+    registrations.connected(proxy("10.0.0.7", { LABELS: { version: "v2" } }));
+    await eventually("the entry has the new label", async () => {
+      return (await entriesOf(directory))[0]?.metadata.labels.version === "v2";
+    });
+    registrations.connected(proxy("10.0.0.7", { AUTO_REGISTER_GROUP: undefined }));
+    await holds(directory, []);
+  });
+
   it("has an entry of its group's template while its proxy is connected", async () => {
     const directory = join(await scope.directory(), "entries");
     const template = { ports: { http: 8080 }, locality: "r/z", weight: 3, network: "n", serviceAccount: "cart" };
