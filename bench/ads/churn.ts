@@ -1,5 +1,5 @@
 // A day's changes in minutes, while proxies come and go: what grows in the control plane must stop growing.
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { VIRTUAL_HOST } from "../../controlplane/xds/order.js";
 import { expectedOf } from "./changes.js";
@@ -14,12 +14,14 @@ export interface ChurnOptions {
   readonly changes: number;
 }
 
-/** Bytes after garbage was collected, and open files: when a tenth of the changes was made, and at the end. */
+/** Bytes after garbage was collected, and counts: when a tenth of the changes was made, and at the end. */
 export interface ChurnFigures extends ChurnOptions {
   readonly seconds: number;
   readonly rss: readonly [early: number, late: number];
   readonly heap: readonly [early: number, late: number];
   readonly openFiles: readonly [early: number, late: number];
+  /** Files and directories that the kernel watches for it. */
+  readonly watches: readonly [early: number, late: number];
   /** What the control plane counts as connected at the end. */
   readonly streams: number;
 }
@@ -73,6 +75,7 @@ export function measureChurn(options: ChurnOptions): Promise<ChurnFigures> {
         rss: [early.rss, late.rss],
         heap: [early.heap, late.heap],
         openFiles: [early.openFiles, late.openFiles],
+        watches: [early.watches, late.watches],
         streams: await connectedStreams(controlPlane),
       };
     } finally {
@@ -98,7 +101,20 @@ async function stateOf(controlPlane: MeasuredControlPlane) {
   await controlPlane.read("collect");
   await sleep(1_000);
   const { rss, heap } = await controlPlane.read("collect");
-  return { rss, heap, openFiles: readdirSync(`/proc/${controlPlane.pid}/fd`).length };
+  const openFiles = readdirSync(`/proc/${controlPlane.pid}/fd`).length;
+  return { rss, heap, openFiles, watches: watchesOf(controlPlane.pid) };
+}
+
+function watchesOf(pid: number): number {
+  const counts = readdirSync(`/proc/${pid}/fdinfo`).map((file) => {
+    try {
+      return readFileSync(`/proc/${pid}/fdinfo/${file}`, "utf8").match(/^inotify /gm)?.length ?? 0;
+    } catch {
+      // It was closed since it was listed.
+      return 0;
+    }
+  });
+  return counts.reduce((sum, count) => sum + count, 0);
 }
 
 async function connectedStreams({ admin }: MeasuredControlPlane): Promise<number> {

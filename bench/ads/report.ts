@@ -42,7 +42,7 @@ export function report(results: Results, judged: readonly Target[]): string {
     );
   }
   if (churn) {
-    const { changes: made, services, proxies, rss, heap, openFiles, streams } = churn;
+    const { changes: made, services, proxies, rss, heap, openFiles, watches, streams } = churn;
     const row = (name: string, [early, late]: readonly [number, number], show = megabytes) => [
       name,
       show(early),
@@ -53,7 +53,7 @@ export function report(results: Results, judged: readonly Target[]): string {
       `${made} changes of ${services} services, ${proxies} proxies, in ${churn.seconds.toFixed(0)} s; ${streams} streams at the end`,
       table(
         ["AFTER GARBAGE COLLECTION", "AFTER A TENTH", "AT THE END", "GROWTH"],
-        [row("RSS", rss), row("heap", heap), row("open files", openFiles, String)],
+        [row("RSS", rss), row("heap", heap), row("open files", openFiles, String), row("watches", watches, String)],
       ),
     );
   }

@@ -37,6 +37,7 @@ export function targets({ changes, storm, stalled, churn, repoints, rejected, ho
       ? [
           atMost("churn: RSS", churn.rss[1] / churn.rss[0], 1.05, "times"),
           atMost("churn: open files", churn.openFiles[1] - churn.openFiles[0], 0, "more"),
+          atMost("churn: watches", churn.watches[1] - churn.watches[0], 0, "more"),
           atMost("churn: streams", churn.streams, churn.proxies, ""),
         ]
       : []),
