@@ -8,6 +8,9 @@ import { expect, test } from "vitest";
 import type { WasmExtension } from "../../controlplane/mesh/extensions.js";
 import { ExtensionModules, type ExtensionModulesOptions } from "../../controlplane/modules/extension-modules.js";
 import type { Proxy } from "../../controlplane/proxy/proxy.js";
+import { DirectoryVersions } from "../../controlplane/registry/directory-versions.js";
+import { FilterRegistry } from "../../controlplane/registry/registry.js";
+import type { VersionStore } from "../../controlplane/registry/version-store.js";
 import { decodeObject } from "../../controlplane/resources/decode.js";
 import { sameFilter, TRIAL_THREAD } from "../harness/filter-modules.js";
 import { testScope } from "../harness/scope.js";
@@ -60,6 +63,40 @@ test("A module that could not be had is tried again", async () => {
   expect(modules.violations).toEqual([]);
   expect(outcomes).toEqual(["p unknown-module", "p ready"]);
 });
+
+test("A version of the registry is had at once, and a registry that cannot be read is tried again", async () => {
+  const directory = await scope.directory();
+  const versions = new DirectoryVersions(directory);
+  const registry = new FilterRegistry(versions);
+  const request = { name: "f", version: "1", by: "a test", wasm: sameFilter("f"), thread: TRIAL_THREAD };
+  expect(await registry.push(request)).toHaveProperty("value");
+  const extension = plugin("p", "headgate://f@1");
+  const { modules, update } = start({ registry });
+  await update(extension);
+  expect(modules.moduleFor(extension, PROXY)?.wasm).toEqual(sameFilter("f"));
+
+  let isAway = true;
+  const find = (name: string, version: string) =>
+    isAway ? Promise.reject(new Error("it is away")) : versions.find(name, version);
+  const far = start({ registry: new FilterRegistry({ ...storeOf(versions), find }) });
+  await far.update(extension);
+  expect(far.modules.violations[0]?.message).toContain("The registry cannot be read: it is away");
+  isAway = false;
+  await eventually("it is there", () => far.modules.moduleFor(extension, PROXY));
+  expect(far.outcomes).toEqual(["p unknown-module", "p ready"]);
+});
+
+/** Its methods without the object, so that one of them can be another. */
+function storeOf(versions: VersionStore): VersionStore {
+  return {
+    add: (record, wasm) => versions.add(record, wasm),
+    list: () => versions.list(),
+    find: (name, version) => versions.find(name, version),
+    read: (name, version) => versions.read(name, version),
+    remove: (name, version) => versions.remove(name, version),
+    sweep: (olderThan) => versions.sweep(olderThan),
+  };
+}
 
 test("A file is followed: a new build is taken, a broken one is not, and extensions share its bytes", async () => {
   const path = join(await scope.directory(), "a.wasm");
