@@ -111,6 +111,7 @@ export class KubeStatus {
   /** Writes no more, and lets another replica lead at once. */
   async close(): Promise<void> {
     this.#stop.abort();
+    await this.#endTerm();
     await this.#running;
     await this.#endTerm();
     this.#acknowledgements.close();
@@ -139,24 +140,28 @@ export class KubeStatus {
   }
 
   async #lead(): Promise<void> {
-    if (this.#term === undefined) {
-      await this.#replicas.withdraw();
-      this.#term = new LeadingTerm({
-        ...this.#sources,
-        identity: this.#options.identity,
-        leads: () => this.#lease.leads,
-        onFault: (what, fault) => this.#settle(what, fault),
-      });
-      await this.#term.start().catch(async (error) => {
-        await this.#endTerm();
-        throw error;
-      });
-      this.#isDirty = true;
-    }
+    const term = this.#term ?? (await this.#beginTerm());
     const haveOthersChanged = await this.#replicas.read();
     if (!this.#isDirty && !haveOthersChanged) return;
     const { state, counts } = await this.#takeStock();
-    await this.#term.tell(state, counts, this.#replicas.reports);
+    await term.tell(state, counts, this.#replicas.reports);
+  }
+
+  async #beginTerm(): Promise<LeadingTerm> {
+    await this.#replicas.withdraw();
+    const term = new LeadingTerm({
+      ...this.#sources,
+      identity: this.#options.identity,
+      leads: () => this.#lease.leads,
+      onFault: (what, fault) => this.#settle(what, fault),
+    });
+    this.#term = term;
+    await term.start().catch(async (error) => {
+      await this.#endTerm();
+      throw error;
+    });
+    this.#isDirty = true;
+    return term;
   }
 
   async #follow(): Promise<void> {

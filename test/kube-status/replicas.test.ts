@@ -63,6 +63,13 @@ describe.skipIf("error" in kubeBinaries)("replicas of headgate serve --kube-stat
       "headgate-replica",
     ]);
 
+    // The Envoy that rejects it is the other replica's.
+    await apply(UNBINDABLE);
+    const rejected = await conditionBegins(cluster, ["Sidecar", "two"], "Reconciled", "False Rejected: 0 of 1 proxies");
+    expect(rejected.conditions.Reconciled).toContain("cannot bind");
+    await eventually("there is an event", async () => (await eventsOn(cluster, "Sidecar", "two")).length === 1);
+    await cluster.kubectl(["delete", "sidecar", "two"]);
+
     await first.kill();
     await apply(entry("b", "b.example.com"));
     await conditionBegins(cluster, ["ServiceEntry", "b"], "Reconciled", "True Acknowledged: 2 of 2 proxies", 40_000);
@@ -88,6 +95,14 @@ describe.skipIf("error" in kubeBinaries)("replicas of headgate serve --kube-stat
     await eventually("nobody leads", async () => (await holder()) === undefined);
   });
 });
+
+const UNBINDABLE = `apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: {name: two, namespace: default}
+spec:
+  workloadSelector: {labels: {app: two}}
+  ingress: [{port: {number: 9080, protocol: HTTP, name: http}, bind: 203.0.113.1}]
+`;
 
 function entry(name: string, host: string): string {
   return `apiVersion: networking.istio.io/v1
