@@ -23,8 +23,6 @@ const CONFIGURATIONS = {
   plural: "validatingwebhookconfigurations",
 };
 const AT = { namespace: "headgate-system", name: "headgate-webhook" };
-/** Of the certificate's 30 last days, in which it is replaced, the first one begins so soon after the start. */
-const SECONDS_LEFT = 10;
 
 describe.skipIf("error" in kubeBinaries)("a webhook's certificate", () => {
   const scope = testScope();
@@ -45,6 +43,12 @@ describe.skipIf("error" in kubeBinaries)("a webhook's certificate", () => {
     });
   const isOld = async () => (await shown()).checkIssued(new X509Certificate(old.certificate));
 
+  /** What the Secret holds when the certificate has so many days left. */
+  async function certificateFor(days: number) {
+    const own = await old.issue(["127.0.0.1"], { days });
+    return { "tls.crt": own.certificate, "tls.key": own.privateKey, "ca.crt": old.certificate };
+  }
+
   /** The authorities that the API server knows of. */
   const trusted = async () => {
     const found = (await cluster.client.get(CONFIGURATIONS, { name: "headgate" })) as unknown as Configuration;
@@ -64,13 +68,31 @@ describe.skipIf("error" in kubeBinaries)("a webhook's certificate", () => {
       "default",
     );
 
+  /** Four writers, until they are stopped; then it resolves with what failed. */
+  function keepWriting() {
+    const failures: unknown[] = [];
+    const stopped = new AbortController();
+    const writing = { written: 0, stop };
+    const writers = Array.from({ length: 4 }, async () => {
+      while (!stopped.signal.aborted) {
+        await write().catch((error) => failures.push(error));
+        writing.written++;
+      }
+    });
+    async function stop(): Promise<readonly unknown[]> {
+      stopped.abort();
+      await Promise.all(writers);
+      return failures;
+    }
+    return writing;
+  }
+
   beforeAll(async () => {
     cluster = await startCluster(scope);
     await installCustomResources(cluster.client, ["VirtualService"], ["v1"]);
     await cluster.kubectl(["create", "namespace", AT.namespace]);
     old = await createAuthority("old", { days: 60 });
-    const own = await old.issue(["127.0.0.1"], { days: 30 + SECONDS_LEFT / 86_400 });
-    const stringData = { "tls.crt": own.certificate, "tls.key": own.privateKey, "ca.crt": old.certificate };
+    const stringData = await certificateFor(60);
     const secret = { apiVersion: "v1", kind: "Secret", type: "a.b/c", metadata: AT, stringData };
     await cluster.client.create(SECRETS, secret, AT.namespace);
     webhook = scope.use(
@@ -81,7 +103,7 @@ describe.skipIf("error" in kubeBinaries)("a webhook's certificate", () => {
         configuration: "headgate",
         secret: { ...AT, names: ["127.0.0.1"] },
         lookMs: 200,
-        settleMs: 1_000,
+        settleMs: 3_000,
         onNotice: () => {},
       }),
     );
@@ -99,24 +121,18 @@ describe.skipIf("error" in kubeBinaries)("a webhook's certificate", () => {
 
   test("is replaced while writes go on, without one that fails", async () => {
     expect(await isOld()).toBe(true);
-    const failures: unknown[] = [];
-    let written = 0;
-    const stopped = new AbortController();
-    const writers = Array.from({ length: 4 }, async () => {
-      while (!stopped.signal.aborted) {
-        await write().catch((error) => failures.push(error));
-        written++;
-      }
-    });
-    const known = await trusted();
-    await eventually("the API server hears of another authority", async () => (await trusted()) !== known, 40_000);
-    expect(await isOld(), "the old certificate is still shown then").toBe(true);
-    await eventually("another certificate is shown", async () => !(await isOld()), 40_000);
-    const before = written;
-    await eventually("writes go on", () => written > before + 100, 30_000);
-    stopped.abort();
-    await Promise.all(writers);
-    expect(failures).toEqual([]);
+    const writing = keepWriting();
+    try {
+      const known = await trusted();
+      await cluster.client.merge(SECRETS, AT, { stringData: await certificateFor(29) });
+      await eventually("the API server hears of another authority", async () => (await trusted()) !== known);
+      expect(await isOld(), "the old certificate is still shown then").toBe(true);
+      await eventually("another certificate is shown", async () => !(await isOld()));
+      const before = writing.written;
+      await eventually("writes go on", () => writing.written > before + 100, 30_000);
+    } finally {
+      expect(await writing.stop()).toEqual([]);
+    }
   });
 
   test("stays trusted beside the new one, for replicas that still show it", async () => {
