@@ -69,8 +69,11 @@ export class ClusterEntries implements Entries {
   }
 
   async remove(name: EntryName): Promise<void> {
-    const found = await this.#options.client.get(ENTRIES, name);
-    if (found && this.#holderOf(found) === this.#options.identity) await this.#delete(found);
+    const { client, identity } = this.#options;
+    let found = await client.get(ENTRIES, name);
+    // Somebody may be writing its status just now.
+    while (found && this.#holderOf(found) === identity && !(await this.#delete(found)))
+      found = await client.get(ENTRIES, name);
   }
 
   async close(): Promise<void> {
@@ -129,13 +132,15 @@ export class ClusterEntries implements Entries {
     for (const holder of gone) await client.delete(LEASES, { namespace, name: `${LEASE_PREFIX}${holder}` });
   }
 
-  /** If it is still as it was read: a proxy may have come back meanwhile. */
-  async #delete({ metadata: { namespace = "", name = "", resourceVersion } }: KubeObject): Promise<void> {
+  /** If it is still as it was read, false if not: a proxy may have come back meanwhile. */
+  async #delete({ metadata: { namespace = "", name = "", resourceVersion } }: KubeObject): Promise<boolean> {
     const preconditions = resourceVersion === undefined ? {} : { resourceVersion };
     try {
       await this.#options.client.delete(ENTRIES, { namespace, name }, undefined, preconditions);
+      return true;
     } catch (error) {
-      if (!(error instanceof KubeFault && error.reason === "Conflict")) throw error;
+      if (error instanceof KubeFault && error.reason === "Conflict") return false;
+      throw error;
     }
   }
 

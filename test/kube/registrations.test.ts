@@ -85,6 +85,24 @@ describe.skipIf("error" in kubeBinaries)("on a cluster, a workload that register
     expect(faults).toEqual([]);
   });
 
+  test("loses its entry though somebody writes to it all the time", async () => {
+    const { registrations, faults } = await replica("a");
+    const vm = proxy("10.0.0.7");
+    registrations.connected(vm);
+    await eventually("it has an entry", async () => (await stored()).length === 1);
+    let isWriting = true;
+    const at = { namespace, name: "vms-10-0-0-7" };
+    const writing = (async () => {
+      for (let i = 0; isWriting; i++)
+        await cluster.client.merge(ENTRIES, at, { metadata: { annotations: { note: `${i}` } } }).catch(() => {});
+    })();
+    registrations.disconnected(vm.id);
+    await eventually("it has none", async () => (await stored()).length === 0);
+    isWriting = false;
+    await writing;
+    expect(faults).toEqual([]);
+  });
+
   test("keeps its entry when its proxy goes to another replica", async () => {
     const [a, b] = [await replica("a"), await replica("b")];
     const vm = proxy("10.0.0.7");
