@@ -53,12 +53,11 @@ export const delta: Protocol<DeltaRequest> = {
       return run && { resources: run.resources, removed: [], fresh: run.names, version };
     }
     const out = new Collected(maxBytes);
-    for (const name of asked) {
-      if (out.isFull) break;
-      asked.delete(name);
+    for (const name of asked.drain()) {
       const resource = resources.get(name);
       if (resource !== undefined) send(subscription, resource, out);
       else remove(subscription, name, out);
+      if (out.isFull) break;
     }
     for (const name of subscription.pending) {
       if (out.isFull) break;

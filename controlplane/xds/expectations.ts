@@ -35,17 +35,21 @@ export class Expectations {
     lookUp: (typeUrl: TypeUrl) => { readonly subscription: Subscription | undefined; readonly resources: ResourceMap },
     now: number,
   ): void {
-    const found = new Map<TypeUrl, ReturnType<typeof lookUp>>();
+    const found = new Map<TypeUrl, ReturnType<typeof lookUp> & { expected: Names | undefined }>();
     for (const name of names) {
       const dependents = this.dependents(typeUrl, name);
       if (dependents === undefined) continue;
-      const known = found.get(dependents.typeUrl);
-      const { subscription, resources } = known ?? lookUp(dependents.typeUrl);
-      if (known === undefined) found.set(dependents.typeUrl, { subscription, resources });
+      const { typeUrl: type } = dependents;
+      const target = found.get(type) ?? { ...lookUp(type), expected: undefined };
+      found.set(type, target);
+      const { subscription, resources } = target;
       for (const dependent of namesOf(dependents, resources)) {
         if (!resources.has(dependent)) continue;
         if (subscription?.covers(dependent)) subscription.asked.add(dependent);
-        else this.#expectationOf(dependents.typeUrl, resources, names.length, now)?.add(dependent);
+        else {
+          target.expected ??= this.#expectationOf(type, resources, names.length, now);
+          target.expected?.add(dependent);
+        }
       }
     }
   }

@@ -91,6 +91,23 @@ export class Names implements Iterable<string> {
     yield* this.#others;
   }
 
+  /** Takes the names out one by one, as they come. */
+  *drain(): Generator<string> {
+    const { names } = this.#order;
+    for (let word = 0; word < this.#bits.length && this.#inOrder > 0; word++) {
+      for (let bit = 0; this.#bits[word] !== 0 && bit < BITS; bit++) {
+        const index = word * BITS + bit;
+        if (!this.#isSet(index)) continue;
+        this.#flip(index, -1);
+        yield names[index] as string;
+      }
+    }
+    for (const name of this.#others) {
+      this.#others.delete(name);
+      yield name;
+    }
+  }
+
   keys(): Iterable<string> {
     return this;
   }

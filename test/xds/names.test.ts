@@ -37,6 +37,11 @@ test("names are a set, whatever is added and deleted, and while it is being gone
             expect(names.delete(name)).toBe(true);
             expect(model.delete(name)).toBe(true);
           }
+          for (const name of names.drain()) {
+            expect(names.has(name)).toBe(false);
+            expect(model.delete(name)).toBe(true);
+            if (list.includes(name)) break;
+          }
         }
         expect(names.size).toBe(model.size);
         expect(new Set(names)).toEqual(model);
