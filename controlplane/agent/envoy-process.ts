@@ -222,14 +222,10 @@ class SupervisedEnvoy implements EnvoyProcess {
     const former = this.#run;
     if (!former || !this.#lineage || this.#draining) return "the Envoy in service ended";
     this.#handover ??= { missing: await former.missing() };
-    await clearInitializing(this.#lineage);
-    const next = await this.#start(launch, this.#epoch + 1);
-    this.#handover.next = next;
-    const { takeoverMs: timeoutMs = TAKEOVER_MS } = this.#options;
-    const failure = await awaitTakeover({ former, next, timeoutMs, signal: this.#stopping.signal });
-    if (failure !== undefined) {
+    const next = await this.#attempt(former, launch, this.#lineage).catch((error: Error) => error.message);
+    if (typeof next === "string") {
       if ((await former.phase()) !== "none") this.#handover = undefined;
-      return failure;
+      return next;
     }
     this.#handover = undefined;
     this.#epoch += 1;
@@ -242,6 +238,15 @@ class SupervisedEnvoy implements EnvoyProcess {
     const killer = setTimeout(() => former.kill("SIGKILL"), 1_000 * handoverSeconds(launch) + KILL_AFTER_MS);
     void former.exited.then(() => clearTimeout(killer));
     return undefined;
+  }
+
+  /** The Envoy that has taken over, or why it has not. */
+  async #attempt(former: EnvoyRun, launch: PreparedLaunch, lineage: Lineage): Promise<EnvoyRun | string> {
+    const { takeoverMs: timeoutMs = TAKEOVER_MS } = this.#options;
+    await clearInitializing(lineage);
+    const next = await this.#start(launch, this.#epoch + 1);
+    if (this.#handover) this.#handover.next = next;
+    return (await awaitTakeover({ former, next, timeoutMs, signal: this.#stopping.signal })) ?? next;
   }
 
   async #prepare(launch: Launch): Promise<PreparedLaunch> {
