@@ -124,9 +124,9 @@ export class Publisher {
     return this.#inSlices(() => prepareResources(this.#translator.shared(mesh, proxy).values()));
   }
 
-  async #inSlices(steps: () => Iterable<void>): Promise<void> {
+  async #inSlices(steps: () => Iterator<void, unknown>): Promise<void> {
     try {
-      for (const _ of steps()) if (this.#slices.isOver()) await this.#slices.turn();
+      await this.#slices.finish(steps());
     } catch {
       // The same fault comes again when the proxy is published to, and is told there.
     }

@@ -12,12 +12,12 @@ export class Slices {
     return performance.now() >= this.#end;
   }
 
-  /** Resolves at once within a stretch, else when the caller's turn has come: one task each time around the loop. */
+  /** Resolves at once within a stretch, else when the caller's turn has come: as many as fit in, each time around the loop. */
   async turn(): Promise<void> {
     if (!this.isOver()) return;
     await new Promise<void>((resolve) => {
       this.#waiting.push(resolve);
-      if (this.#waiting.length === 1) setImmediate(() => this.#next());
+      if (this.#waiting.length === 1) setImmediate(() => this.#begin());
     });
   }
 
@@ -30,9 +30,20 @@ export class Slices {
     }
   }
 
-  #next(): void {
+  #begin(): void {
     this.#end = performance.now() + this.millis;
+    this.#next();
+  }
+
+  #next(): void {
     this.#waiting.shift()?.();
-    if (this.#waiting.length > 0) setImmediate(() => this.#next());
+    if (this.#waiting.length === 0) return;
+    // A tick that a microtask asks for comes when the task has done all that it does before it waits for something.
+    queueMicrotask(() =>
+      process.nextTick(() => {
+        if (this.isOver()) setImmediate(() => this.#begin());
+        else this.#next();
+      }),
+    );
   }
 }
