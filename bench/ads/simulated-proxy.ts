@@ -153,25 +153,20 @@ export class SimulatedProxy {
   #subscribe(typeUrl: string, names: readonly string[]): void {
     const { names: known, held } = this.#known(typeUrl);
     const isFirst = !this.#asked.has(typeUrl);
-    const fresh = isFirst ? [...new Set([...known, ...names])] : names.filter((name) => !known.has(name));
-    for (const name of names) known.add(name);
+    const asked = isFirst ? [...new Set([...known, ...names])] : names.filter((name) => !known.has(name));
+    // Envoy names what it subscribes to in their order.
+    const fresh = asked.sort();
+    for (const name of fresh) known.add(name);
     const isWildcard = typeUrl === CLUSTER || typeUrl === LISTENER || typeUrl === VIRTUAL_HOST;
     if (isFirst ? !isWildcard && fresh.length === 0 : fresh.length === 0) return;
     const node = this.#asked.size === 0 ? { node: this.#node } : {};
     this.#asked.add(typeUrl);
-    const versions = isFirst ? { versions: held } : {};
+    const versions = isFirst ? { versions: inNoOrder(held) } : {};
     this.#send({ typeUrl, subscribe: fresh, ...node, ...versions });
   }
 
-  /** Envoy names what it subscribes to in their order, and what it holds in none. */
-  #send({ subscribe = [], versions, ...rest }: DeltaRequest): void {
-    this.#call?.send(() =>
-      encodeRequest({
-        ...rest,
-        subscribe: [...subscribe].sort(),
-        ...(versions ? { versions: shuffled([...versions]) } : {}),
-      }),
-    );
+  #send(request: DeltaRequest): void {
+    this.#call?.send(() => encodeRequest(request));
   }
 
   #known(typeUrl: string): Known {
@@ -184,12 +179,15 @@ export class SimulatedProxy {
   }
 }
 
-function shuffled<T>(values: T[]): T[] {
-  for (let last = values.length - 1; last > 0; last--) {
-    const other = Math.floor(Math.random() * (last + 1));
-    [values[last], values[other]] = [values[other] as T, values[last] as T];
+/** Envoy names what it holds in no order; only once it comes to that is there one. */
+function* inNoOrder(held: ReadonlyMap<string, string>): Generator<readonly [name: string, version: string]> {
+  const names = [...held.keys()];
+  for (let left = names.length; left > 0; left--) {
+    const chosen = Math.floor(Math.random() * left);
+    const name = names[chosen] as string;
+    names[chosen] = names[left - 1] as string;
+    yield [name, held.get(name) as string];
   }
-  return values;
 }
 
 /** The names that a listener's HTTP filter chains refer to. */
