@@ -121,7 +121,7 @@ export class Publisher {
 
   /** What the server does for the first proxy of a view alone. */
   #prepareServing(mesh: Mesh, proxy: Proxy): Promise<void> {
-    return this.#inSlices(() => prepareResources(this.#translator.shared(mesh, proxy).values()));
+    return this.#inSlices(() => prepareResources(this.#translator.shared(mesh, proxy)));
   }
 
   async #inSlices(steps: () => Iterator<void, unknown>): Promise<void> {

@@ -34,6 +34,11 @@ export interface PushOrder {
    * may claim the same address or domain and would be rejected beside it.
    */
   readonly removedAtOnce: ReadonlySet<TypeUrl>;
+  /**
+   * Types of which all that is due goes in one response, however large: a client takes the first for all there is. Envoy
+   * opens a listener to traffic once it has the first virtual hosts, and knows none of those that are still to come.
+   */
+  readonly whole: ReadonlySet<TypeUrl>;
 }
 
 /**
@@ -46,7 +51,13 @@ export const DEFAULT_ORDER: PushOrder = {
   warming: new Set([ENDPOINTS, SECRET]),
   removals: [ROUTES, EXTENSION_CONFIG, CLUSTER, ENDPOINTS, SECRET],
   removedAtOnce: new Set([LISTENER, VIRTUAL_HOST]),
+  whole: new Set([VIRTUAL_HOST]),
 };
+
+/** How large a response of the type may be, where others may be about so large. */
+export function mostBytes(order: PushOrder, typeUrl: TypeUrl, others: number): number {
+  return order.whole.has(typeUrl) ? Number.POSITIVE_INFINITY : others;
+}
 
 /** The place of a type's changes, or of what the client asked for of it: the lower number goes first. */
 export function rank(order: PushOrder, typeUrl: TypeUrl, asked: boolean): number {

@@ -1,15 +1,17 @@
 // What it takes to serve resources, whoever the client is, done in steps before the first client is served.
 import type { ResourceMap } from "./difference.js";
 import { orderOf } from "./names.js";
+import { DEFAULT_ORDER, mostBytes } from "./order.js";
 import { RESPONSE_BYTES, runsOf } from "./runs.js";
+import type { TypeUrl } from "./snapshot.js";
 import { versionOf } from "./version.js";
 
 /** Each step takes some milliseconds for tens of thousands of resources, and next to nothing the second time. */
-export function* prepareResources(types: Iterable<ResourceMap>): Generator<void> {
-  for (const resources of types) {
+export function* prepareResources(types: ReadonlyMap<TypeUrl, ResourceMap>): Generator<void> {
+  for (const [typeUrl, resources] of types) {
     versionOf(resources);
     yield;
-    runsOf(resources, RESPONSE_BYTES);
+    runsOf(resources, mostBytes(DEFAULT_ORDER, typeUrl, RESPONSE_BYTES));
     yield;
     orderOf(resources);
     yield;

@@ -3,7 +3,7 @@ import type { Rejection } from "./answers.js";
 import { resourcesOf } from "./difference.js";
 import { Expectations } from "./expectations.js";
 import { type Refusal, type RequestLimits, refuse } from "./limits.js";
-import { type Dependents, isKnown, type PushOrder, rank } from "./order.js";
+import { type Dependents, isKnown, mostBytes, type PushOrder, rank } from "./order.js";
 import type { AnyRequest, Content, Protocol, Response } from "./protocol.js";
 import type { Snapshot, TypeUrl, XdsResource } from "./snapshot.js";
 import { type Standing, standingOf } from "./standing.js";
@@ -22,7 +22,7 @@ export interface SessionOptions extends RequestLimits {
   readonly answerMillis: number;
   /** How long after the last change removals wait, for requests that are still on their way to what is removed. */
   readonly removalDelayMillis: number;
-  /** About the largest response, where a change can be spread over several. */
+  /** About the largest response, where a change can be spread over several; see PushOrder.whole. */
   readonly maxResponseBytes: number;
 }
 
@@ -262,7 +262,8 @@ export class Session<Request extends AnyRequest> {
     const { typeUrl } = subscription;
     const isAsked = subscription.isAsked;
     const resources = resourcesOf(this.#current, typeUrl);
-    const content = this.protocol.compose(subscription, resources, ripe, this.options.maxResponseBytes);
+    const most = mostBytes(this.options.order, typeUrl, this.options.maxResponseBytes);
+    const content = this.protocol.compose(subscription, resources, ripe, most);
     if (content === undefined) return undefined;
     subscription.wasAsked = isAsked;
     const lookUp = (type: TypeUrl) => ({

@@ -185,6 +185,19 @@ test("a change too large for one response goes out in several, each after the la
   expect((await stream.accept()).resources).toEqual(["r@1"]);
 });
 
+test("virtual hosts go out in one response, however large, for a client takes the first for all there are", async () => {
+  const { cache, open } = await stage({ maxResponseBytes: 1 });
+  const hosts = (version: string) =>
+    Object.fromEntries(Array.from({ length: 200 }, (_, number) => [`80/h${number}`, version]));
+  const all = (version: string) => Object.keys(hosts(version)).map((name) => `${name}@${version}`);
+  cache.set("proxy", snapshot({ [VIRTUAL_HOST]: hosts("1") }));
+  const stream = open("delta");
+  stream.subscribe(VIRTUAL_HOST);
+  expect((await stream.accept()).resources).toEqual(all("1"));
+  cache.set("proxy", snapshot({ [VIRTUAL_HOST]: hosts("2") }));
+  expect((await stream.accept()).resources).toEqual(all("2"));
+});
+
 test("a resource's TTL heartbeat is a resource without body and the same version", async () => {
   const { cache, open, clock, fence } = await stage();
   const lasting = resource(ROUTES, "lasting", "1");
