@@ -1,5 +1,6 @@
 // The wire form of responses, written around the resources' cached encodings, which are copied as they are.
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
+import { Message } from "./message.js";
 import type { Response } from "./protocol.js";
 import { RecentRuns } from "./recent-runs.js";
 import type { XdsResource } from "./snapshot.js";
@@ -25,15 +26,17 @@ const encodedRuns = new RecentRuns(
 );
 
 /** An encoded DeltaDiscoveryResponse. */
-export function encodeDelta(response: Response): Uint8Array {
+export function encodeDelta(response: Response): Message {
   const { resources, heartbeat } = response;
   const head = new BinaryWriter();
   text(head, DELTA.typeUrl, response.typeUrl);
   text(head, DELTA.nonce, response.nonce);
   text(head, DELTA.systemVersionInfo, response.version);
   for (const name of response.removed) text(head, DELTA.removedResources, name);
-  if (heartbeat || resources.length < LEAST_IN_RUN) return deltaResources(head, resources, heartbeat).finish();
-  return Buffer.concat([head.finish(), encodedRuns.of(resources)]);
+  if (heartbeat || resources.length < LEAST_IN_RUN) {
+    return new Message(deltaResources(head, resources, heartbeat).finish());
+  }
+  return new Message(head.finish(), encodedRuns.of(resources));
 }
 
 function deltaResources(writer: BinaryWriter, resources: readonly XdsResource[], heartbeat: boolean): BinaryWriter {
@@ -46,7 +49,7 @@ function deltaResources(writer: BinaryWriter, resources: readonly XdsResource[],
 }
 
 /** An encoded DiscoveryResponse. Only resources with a TTL go into a wrapper, and only for clients that know it. */
-export function encodeSotw(response: Response): Uint8Array {
+export function encodeSotw(response: Response): Message {
   const writer = new BinaryWriter();
   text(writer, SOTW.versionInfo, response.version);
   for (const resource of response.resources) {
@@ -63,7 +66,7 @@ export function encodeSotw(response: Response): Uint8Array {
   }
   text(writer, SOTW.typeUrl, response.typeUrl);
   text(writer, SOTW.nonce, response.nonce);
-  return writer.finish();
+  return new Message(writer.finish());
 }
 
 function wrapper(writer: BinaryWriter, resource: XdsResource, version: string, heartbeat: boolean): void {

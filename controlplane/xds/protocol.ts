@@ -3,6 +3,7 @@ import type { DiscoveryRequest } from "../gen/envoy/service/discovery/v3/discove
 import type { DeltaRequest } from "./delta-request.js";
 import type { ResourceMap } from "./difference.js";
 import type { NameSet } from "./expectations.js";
+import type { Message } from "./message.js";
 import type { TypeUrl, XdsResource } from "./snapshot.js";
 import type { Subscription } from "./subscription.js";
 
@@ -54,5 +55,5 @@ export interface Protocol<Request extends AnyRequest> {
   compose(subscription: Subscription, resources: ResourceMap, ripe: number, maxBytes: number): Content | undefined;
   /** Whether a response of heartbeats alone is safe; otherwise everything is sent again to keep it alive. */
   takesHeartbeats(typeUrl: TypeUrl): boolean;
-  encode(response: Response): Uint8Array;
+  encode(response: Response): Message;
 }

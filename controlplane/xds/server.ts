@@ -25,6 +25,7 @@ import { ConnectRate, type OnConnect } from "./connect.js";
 import { type AdsTls, ReplaceableCredentials } from "./credentials.js";
 import { delta } from "./delta.js";
 import type { EventSink } from "./events.js";
+import type { Message } from "./message.js";
 import { DEFAULT_ORDER, defaultDependents } from "./order.js";
 import type { AnyRequest, Protocol } from "./protocol.js";
 import { RESPONSE_BYTES } from "./runs.js";
@@ -258,18 +259,16 @@ class GrpcAdsServer implements AdsServer, StreamHost {
   }
 }
 
-const asIs = {
-  serialize: (bytes: Uint8Array) => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
-  deserialize: (bytes: Buffer) => bytes,
-};
+const bytesAsTheyAre = (bytes: Buffer) => bytes;
 const method = (name: string) => ({
   path: `/envoy.service.discovery.v3.AggregatedDiscoveryService/${name}`,
   requestStream: true,
   responseStream: true,
-  requestSerialize: asIs.serialize,
-  requestDeserialize: asIs.deserialize,
-  responseSerialize: asIs.serialize,
-  responseDeserialize: asIs.deserialize,
+  requestSerialize: bytesAsTheyAre,
+  requestDeserialize: bytesAsTheyAre,
+  // All that the library does with it is to copy it into a buffer of its own.
+  responseSerialize: (message: Message) => message as unknown as Buffer,
+  responseDeserialize: bytesAsTheyAre,
 });
 
 const service: ServiceDefinition = {

@@ -5,6 +5,7 @@ import type { SnapshotCache } from "./cache.js";
 import type { Clock } from "./clock.js";
 import { identify, type NodeIdentity, type OnConnect, type Peer } from "./connect.js";
 import type { EventSink } from "./events.js";
+import type { Message } from "./message.js";
 import type { AnyRequest, Protocol } from "./protocol.js";
 import { Session, type SessionOptions } from "./session.js";
 import type { TypeUrl } from "./snapshot.js";
@@ -12,7 +13,7 @@ import type { Standing } from "./standing.js";
 import type { ProxyStatus } from "./status.js";
 import type { Turns } from "./turns.js";
 
-export type AdsCall = ServerDuplexStream<Buffer, Uint8Array>;
+export type AdsCall = ServerDuplexStream<Buffer, Message>;
 
 /** What a stream needs of its server. */
 export interface StreamHost {
@@ -125,20 +126,21 @@ export class GrpcAdsStream<Request extends AnyRequest> implements AdsStream {
       this.#tellDelivery(this.#session.isDelivered(now), this.#session.isAnswered(now));
       return 0;
     }
-    const bytes = this.protocol.encode(response);
+    const message = this.protocol.encode(response);
+    const { byteLength: bytes } = message;
     this.#isWriting = true;
-    this.#arrived = this.host.turns.sent(bytes.length);
+    this.#arrived = this.host.turns.sent(bytes);
     const cancelStalled = this.host.clock.after(STALLED_MILLIS, this.#arrived);
-    this.call.write(bytes, () => {
+    this.call.write(message, () => {
       cancelStalled();
       this.#arrived();
       this.#isWriting = false;
       this.#wake();
     });
     const { typeUrl, version, nonce, heartbeat } = response;
-    const counts = { resources: response.resources.length, removed: response.removed.length, bytes: bytes.length };
+    const counts = { resources: response.resources.length, removed: response.removed.length, bytes };
     this.host.onEvent({ type: "push", key: this.#key ?? "", typeUrl, version, nonce, heartbeat, ...counts });
-    return bytes.length;
+    return bytes;
   }
 
   #tellDelivery(isDelivered: boolean, isAnswered: boolean): void {
