@@ -29,3 +29,11 @@ test("Odds of one in a million strike at the lowest draw, and odds of nothing ne
   for (const draw of [DELAY_DRAW, ABORT_DRAW])
     expect(decide(both(0), draw)).toEqual({ delayed: false, aborted: false });
 });
+
+test("A fault ends at the very millisecond of its expiry", () => {
+  const fault: PolicyFault = { abort: { httpStatus: 500, percentage: 100 }, expiresAt: 1_000 };
+  const compiled = compile([{ matches: [], destinations: [{ route: "a", weight: 1 }], fault }]);
+  const abortedAt = (now: number) => filter.decide(compiled, [[":path", "/"]], { now, random: 1n }).aborted;
+  expect(abortedAt(999)).toEqual({ httpStatus: 500 });
+  expect(abortedAt(1_000)).toBeUndefined();
+});
