@@ -111,7 +111,7 @@ const DEFAULT_LIMITS: AdsLimits = {
   maxStreamsPerConnection: 100,
   maxStreams: 10_000,
   connectsPerSecond: 200,
-  maxWaitingBytes: 32 * 1024 * 1024,
+  maxWaitingBytes: 128 * 1024 * 1024,
   firstRequestMillis: 10_000,
   keepaliveMillis: 30_000,
   keepaliveTimeoutMillis: 10_000,
