@@ -5,6 +5,7 @@ import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
 import { type Node, NodeSchema } from "../gen/envoy/config/core/v3/base_pb.js";
 import { type Status, StatusSchema } from "../gen/google/rpc/status_pb.js";
 import { Claims } from "./claims.js";
+import { sharedNames } from "./recent-names.js";
 
 /** What is read of envoy.service.discovery.v3.DeltaDiscoveryRequest. */
 export interface DeltaRequest {
@@ -25,16 +26,23 @@ export function decodeDeltaRequest(bytes: Uint8Array): DeltaRequest {
   const reader = new BinaryReader(bytes);
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const subscribe: string[] = [];
+  /** Where the names to subscribe to lie, if together. */
+  let [start, end, isTogether] = [0, 0, true];
   const unsubscribe: string[] = [];
   const claims = new Claims(bytes);
   let [typeUrl, responseNonce] = ["", ""];
   let node: Node | undefined;
   let errorDetail: Status | undefined;
   while (reader.pos < reader.len) {
+    const at = reader.pos;
     const [field, wireType] = reader.tag();
     if (wireType !== WireType.LengthDelimited) reader.skip(wireType, field);
-    else if (field === FIELD.subscribe) subscribe.push(string(reader, text));
-    else if (field === FIELD.versions) claims.read(reader);
+    else if (field === FIELD.subscribe) {
+      isTogether &&= subscribe.length === 0 || at === end;
+      if (subscribe.length === 0) start = at;
+      subscribe.push(string(reader, text));
+      end = reader.pos;
+    } else if (field === FIELD.versions) claims.read(reader);
     else if (field === FIELD.unsubscribe) unsubscribe.push(string(reader, text));
     else if (field === FIELD.typeUrl) typeUrl = reader.string();
     else if (field === FIELD.nonce) responseNonce = reader.string();
@@ -44,7 +52,7 @@ export function decodeDeltaRequest(bytes: Uint8Array): DeltaRequest {
   }
   return {
     typeUrl,
-    resourceNamesSubscribe: subscribe,
+    resourceNamesSubscribe: isTogether ? sharedNames(text.subarray(start, end), subscribe) : subscribe,
     resourceNamesUnsubscribe: unsubscribe,
     initialResourceVersions: claims,
     responseNonce,

@@ -27,18 +27,18 @@ export const delta: Protocol<DeltaRequest> = {
     const { held, asked, names } = subscription;
     for (const set of [names, asked]) set.follow(resources, added.length);
     if (legacyWildcard || added.includes("*")) subscription.wildcard = true;
-    // The strings of the snapshot, which all streams share, in place of those that only this one has.
-    const wanted = added.filter((name) => name !== "*").map((name) => resources.get(name)?.name ?? name);
-    for (const name of wanted) names.add(name);
+    const wanted = namesOf(added, resources);
+    names.addAll(wanted);
     const claimed = first && claim(subscription, request.initialResourceVersions, resources);
-    for (const name of wanted) if (!claimed || !held.has(name)) asked.add(name);
+    if (!claimed) asked.addAll(wanted);
+    else for (const name of wanted) if (!held.has(name)) asked.add(name);
     if (claimed) for (const name of awaited) if (held.has(name)) asked.add(name);
     if (subscription.wildcard && !wasWildcard) subscription.answerDue = true;
     else if (added.includes("*")) for (const name of resources.keys()) asked.add(name);
     const isEmpty = held.size === 0 && asked.size === 0 && names.size === 0;
     if (subscription.wildcard && first && isEmpty) subscription.startLoad(resources);
     else if (claimed) subscription.alignNames(claimed.doubtful, resources, generation);
-    else if (first || subscription.wildcard !== wasWildcard) subscription.align(resources, generation);
+    else if (subscription.wildcard !== wasWildcard) subscription.align(resources, generation);
     unsubscribe(subscription, removed);
   },
 
@@ -53,8 +53,7 @@ export const delta: Protocol<DeltaRequest> = {
       return run && { resources: run.resources, removed: [], fresh: run.names, version };
     }
     const out = new Collected(maxBytes);
-    for (const name of asked.drain()) {
-      const resource = resources.get(name);
+    for (const [name, resource] of asked.drain(resources)) {
       if (resource !== undefined) send(subscription, resource, out);
       else remove(subscription, name, out);
       if (out.isFull) break;
@@ -74,6 +73,24 @@ export const delta: Protocol<DeltaRequest> = {
   takesHeartbeats: () => true,
   encode: encodeDelta,
 };
+
+/** Shorter lists are gone through faster than they are found. */
+const LONG = 256;
+const named = new WeakMap<readonly string[], WeakMap<ResourceMap, readonly string[]>>();
+
+/** The strings of the snapshot, which all streams share, in place of those that came; once for a list that many send. */
+function namesOf(added: readonly string[], resources: ResourceMap): readonly string[] {
+  if (added.length < LONG) return ofSnapshot(added, resources);
+  const ofAdded = named.get(added) ?? new WeakMap<ResourceMap, readonly string[]>();
+  named.set(added, ofAdded);
+  const known = ofAdded.get(resources) ?? ofSnapshot(added, resources);
+  ofAdded.set(resources, known);
+  return known;
+}
+
+function ofSnapshot(added: readonly string[], resources: ResourceMap): readonly string[] {
+  return added.filter((name) => name !== "*").map((name) => resources.get(name)?.name ?? name);
+}
 
 /**
  * Takes what a client says that it holds from an earlier stream to be held, as far as it is covered. Gives the names that

@@ -66,10 +66,12 @@ export class Expectations {
 
   /** The client changed a subscription: what it covers is no longer expected, it is there. */
   fulfil(subscription: Subscription): void {
-    this.#unused.delete(subscription.typeUrl);
-    for (const name of this.names(subscription.typeUrl)) {
-      if (subscription.covers(name)) this.#drop(subscription.typeUrl, name);
-    }
+    const { typeUrl, wildcard, names } = subscription;
+    this.#unused.delete(typeUrl);
+    const expected = this.#byType.get(typeUrl)?.names;
+    if (wildcard) expected?.clear();
+    else expected?.deleteAll(names);
+    if (expected?.size === 0) this.#byType.delete(typeUrl);
   }
 
   names(typeUrl: TypeUrl): NameSet {

@@ -2,6 +2,7 @@
 // share, and take a bit each.
 import type { ResourceMap } from "./difference.js";
 import { partsOf } from "./joined-resources.js";
+import type { XdsResource } from "./snapshot.js";
 
 /** A snapshot's names of one type, numbered in its own order. Shared; never changed. */
 interface Order {
@@ -18,6 +19,47 @@ const orders = new WeakMap<ResourceMap, Order>();
 /** The last ones, the newest first: snapshots one after the other mostly have the same names. */
 let recent: readonly Order[] = [];
 const MOST_RECENT = 8;
+
+/** In the order's order. */
+const values = new WeakMap<ResourceMap, readonly XdsResource[]>();
+
+function valuesOf(resources: ResourceMap): readonly XdsResource[] {
+  const known = values.get(resources) ?? [...resources.values()];
+  values.set(resources, known);
+  return known;
+}
+
+/** A list of names as bits of an order. */
+interface Pattern {
+  readonly order: Order;
+  readonly bits: Uint32Array;
+  readonly others: readonly string[];
+}
+
+const patterns = new WeakMap<readonly string[], Pattern>();
+
+/** Worked out once a list, as long as it is for the same order. */
+function patternOf(names: readonly string[], order: Order): Pattern {
+  const known = patterns.get(names);
+  if (known?.order === order) return known;
+  const bits = new Uint32Array(Math.ceil(order.names.length / BITS));
+  const others: string[] = [];
+  for (const name of names) {
+    const index = order.index.get(name);
+    if (index === undefined) others.push(name);
+    else bits[Math.floor(index / BITS)] = (bits[Math.floor(index / BITS)] as number) | (1 << (index % BITS));
+  }
+  const pattern = { order, bits, others };
+  patterns.set(names, pattern);
+  return pattern;
+}
+
+/** Of a word of 32 bits, however signed. */
+function bitCount(word: number): number {
+  let count = 0;
+  for (let left = word; left !== 0; left &= left - 1) count++;
+  return count;
+}
 
 /** Worked out once a map, and once for maps with the same names. */
 export function orderOf(resources: ResourceMap): Order {
@@ -66,6 +108,24 @@ export class Names implements Iterable<string> {
     return this;
   }
 
+  /** Adds a list that never changes: at little cost where another set has been given the same one. */
+  addAll(names: readonly string[]): void {
+    if (names.length < LEAST) for (const name of names) this.add(name);
+    else {
+      const { bits, others } = patternOf(names, this.#order);
+      this.#turn((word) => (bits[word] as number) & ~(this.#bits[word] as number), 1);
+      for (const name of others) this.#others.add(name);
+    }
+  }
+
+  deleteAll(names: Names): void {
+    if (names.#order !== this.#order) for (const name of names) this.delete(name);
+    else {
+      this.#turn((word) => (names.#bits[word] as number) & (this.#bits[word] as number), -1);
+      for (const name of names.#others) this.#others.delete(name);
+    }
+  }
+
   delete(name: string): boolean {
     const index = this.#order.index.get(name);
     if (index === undefined) return this.#others.delete(name);
@@ -91,20 +151,24 @@ export class Names implements Iterable<string> {
     yield* this.#others;
   }
 
-  /** Takes the names out one by one, as they come. */
-  *drain(): Generator<string> {
+  /** Takes the names out one by one, as they come, each with what these resources have of it. */
+  *drain(resources: ResourceMap): Generator<readonly [string, XdsResource | undefined]> {
     const { names } = this.#order;
+    const { shared } = partsOf(resources);
+    // In order there is nothing to look up.
+    const inOrder = this.#inOrder >= LEAST && orderOf(shared) === this.#order ? valuesOf(shared) : undefined;
     for (let word = 0; word < this.#bits.length && this.#inOrder > 0; word++) {
       for (let bit = 0; this.#bits[word] !== 0 && bit < BITS; bit++) {
         const index = word * BITS + bit;
         if (!this.#isSet(index)) continue;
         this.#flip(index, -1);
-        yield names[index] as string;
+        const name = names[index] as string;
+        yield [name, inOrder ? inOrder[index] : resources.get(name)];
       }
     }
     for (const name of this.#others) {
       this.#others.delete(name);
-      yield name;
+      yield [name, resources.get(name)];
     }
   }
 
@@ -120,6 +184,16 @@ export class Names implements Iterable<string> {
 
   #isSet(index: number): boolean {
     return (((this.#bits[Math.floor(index / BITS)] as number) >>> (index % BITS)) & 1) === 1;
+  }
+
+  /** Turns bits over, by word; each of them counts for one more or less. */
+  #turn(bitsOf: (word: number) => number, more: 1 | -1): void {
+    for (let word = 0; word < this.#bits.length; word++) {
+      const turned = bitsOf(word);
+      if (turned === 0) continue;
+      this.#bits[word] = (this.#bits[word] as number) ^ turned;
+      this.#inOrder += more * bitCount(turned);
+    }
   }
 
   #flip(index: number, more: 1 | -1): void {

@@ -9,6 +9,9 @@ const snapshot = (version: string) =>
   new Map(Array.from({ length: COUNT }, (_, index) => [`n${index}`, resource(`n${index}`, version)]));
 const FIRST = snapshot("1");
 const SECOND = snapshot("2");
+/** In another order, and without some. */
+const THIRD = new Map([...snapshot("3")].reverse().slice(5));
+const LISTED = ["strange", ...[...FIRST.keys()].reverse().slice(10)];
 
 /** Runs and single names, forwards and backwards, of the snapshot and strange ones. */
 const some = fc.oneof(
@@ -20,7 +23,7 @@ const some = fc.oneof(
 );
 
 test("names are a set, whatever is added and deleted, and while it is being gone through", () => {
-  const step = fc.tuple(fc.constantFrom("add", "delete", "clear", "drain", "follow"), some);
+  const step = fc.tuple(fc.constantFrom("add", "add all", "delete all", "delete", "clear", "drain", "follow"), some);
   fc.assert(
     fc.property(fc.array(step, { maxLength: 12 }), (steps) => {
       const names = new Names();
@@ -30,6 +33,19 @@ test("names are a set, whatever is added and deleted, and while it is being gone
         if (what === "clear") for (const set of [names, model]) set.clear();
         if (what === "follow") names.follow(SECOND, COUNT);
         if (what === "add") for (const name of list) names.add(name) && model.add(name);
+        // One list is often added to several sets, the others but once.
+        if (what === "add all") {
+          const listed = list.length < COUNT / 2 ? list : LISTED;
+          names.addAll(listed);
+          for (const name of listed) model.add(name);
+        }
+        if (what === "delete all") {
+          const gone = new Names();
+          if (list.length % 2 === 0) gone.follow(FIRST, COUNT);
+          for (const name of list) gone.add(name);
+          names.deleteAll(gone);
+          for (const name of list) model.delete(name);
+        }
         if (what === "delete") for (const name of list) expect(names.delete(name)).toBe(model.delete(name));
         if (what === "drain") {
           for (const name of names) {
@@ -37,7 +53,9 @@ test("names are a set, whatever is added and deleted, and while it is being gone
             expect(names.delete(name)).toBe(true);
             expect(model.delete(name)).toBe(true);
           }
-          for (const name of names.drain()) {
+          const resources = list.length % 2 === 0 ? FIRST : THIRD;
+          for (const [name, found] of names.drain(resources)) {
+            expect(found).toBe(resources.get(name));
             expect(names.has(name)).toBe(false);
             expect(model.delete(name)).toBe(true);
             if (list.includes(name)) break;
