@@ -22,9 +22,13 @@ test("Every command of the welcome does what it says", { timeout: 180_000 }, asy
   // The first proxy that has a version may be one that no request goes through: the test does not hold that for 20 s.
   const next = () => commands.shift()?.[1]?.replaceAll("half.wasm", half).replace("--hold 20s", "--hold 2s") ?? "false";
   const run = async () => (await promisify(execFile)("/bin/sh", ["-c", next()])).stdout;
-  const told = (what: RegExp) => {
-    const reload = async () => (await ask(page)) && what.test(demo.stdout());
-    return eventually(`${what} is told`, reload, MOST_MS);
+  const told = (what: RegExp, meanwhile: () => Promise<unknown> = async () => {}) => {
+    const isTold = async () => {
+      await meanwhile();
+      if (what.test(demo.stdout())) return true;
+      throw new Error(demo.stdout().split("\n").slice(-20).join("\n"));
+    };
+    return eventually(`${what} is told`, isTold, MOST_MS);
   };
 
   expect(commands).toHaveLength(8);
@@ -37,7 +41,7 @@ test("Every command of the welcome does what it says", { timeout: 180_000 }, asy
   await told(/headgate\.traffic@1.*completed/);
   await run();
   await run();
-  await told(/headgate\.traffic@2.*rolled back/);
+  await told(/headgate\.traffic@2.*rolled back/, () => ask(page));
   await expect(run()).rejects.toThrow(/filter-truncated/);
   expect((await ask(page)).status).toBe(200);
   demo.child.kill("SIGINT");
