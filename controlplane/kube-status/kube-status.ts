@@ -38,10 +38,10 @@ export interface KubeStatusSources extends Omit<AcknowledgementSources, "onChang
   readonly violations: () => readonly Violation[];
 }
 
-/** Changes of these alone say nothing of policies. */
 const SLICE_MS = 10;
 /** Of a round's time the pause after it, so that a large mesh does not keep a control plane busy with telling. */
 const REST = 5;
+/** Changes of these alone say nothing of policies. */
 const UNRELATED: ReadonlySet<string> = new Set(["EndpointSlice", "Pod", "Node"]);
 
 export class KubeStatus {

@@ -8,6 +8,7 @@ import { prepareAnalysis } from "../mesh/analysis/analyze.js";
 import type { Mesh } from "../mesh/mesh.js";
 import { Slices } from "../publish/slices.js";
 import type { Kind } from "../resources/kinds.js";
+import { resourceKey } from "../resources/resource.js";
 import type { Violation } from "../resources/violation.js";
 import type { KubernetesObject, KubernetesSource } from "../sources/kubernetes.js";
 import type { SourceState } from "../sources/source.js";
@@ -178,8 +179,10 @@ function byKey(violations: readonly Violation[]): ReadonlyMap<string, readonly V
   for (const violation of violations) {
     const { kind, namespace, name } = violation;
     if (kind === undefined || namespace === undefined || name === undefined) continue;
-    const key = `${kind}/${namespace}/${name}`;
-    found.set(key, [...(found.get(key) ?? []), violation]);
+    const key = resourceKey({ kind, meta: { namespace, name } });
+    const known = found.get(key);
+    if (known) known.push(violation);
+    else found.set(key, [violation]);
   }
   return found;
 }

@@ -1,7 +1,8 @@
 // What replicas tell one another of their proxies: each that follows keeps its report in a Lease of its own, which the
 // leader reads. A replica that is no longer heard of is no longer counted.
 import type { KubeClient } from "../kube/client.js";
-import type { KubeObject, KubeType } from "../kube/object.js";
+import { LEASES } from "../kube/lease.js";
+import type { KubeObject } from "../kube/object.js";
 import { microTime } from "../kube/time.js";
 import { decodeReport, encodeReport, type Report } from "./report.js";
 
@@ -18,7 +19,6 @@ export interface ReplicasOptions {
   readonly signal: AbortSignal;
 }
 
-const LEASES: KubeType = { group: "coordination.k8s.io", version: "v1", plural: "leases" };
 const GROUP_LABEL = "headgate.dev/replica-of";
 const REPORT_ANNOTATION = "headgate.dev/report";
 /** Of its time, after which a report that did not change is told again. */

@@ -79,16 +79,13 @@ export class StatusWriter {
 
   async #read({ kind, type, selection }: PolicyList): Promise<void> {
     const { client, defaultNamespace } = this.#options;
-    let from: { readonly continue?: string } = {};
-    do {
-      const page = await client.list(type, { ...selection, ...from, signal: this.#stop.signal });
-      for (const { metadata, status } of page.items) {
+    for await (const { items } of client.pages(type, { ...selection, signal: this.#stop.signal })) {
+      for (const { metadata, status } of items) {
         const { namespace = defaultNamespace, name = "", uid = "" } = metadata;
         const known = readStatus(status);
         if (known) this.#written.set(resourceKey({ kind, meta: { namespace, name } }), { uid, status: known });
       }
-      from = page.continue === undefined ? {} : { continue: page.continue };
-    } while (from.continue !== undefined);
+    }
   }
 
   /** The status that stands in the cluster, as far as is known. */

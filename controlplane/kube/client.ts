@@ -94,6 +94,18 @@ export class KubeClient {
     return { items: list.items ?? [], resourceVersion, ...(more ? { continue: more } : {}) };
   }
 
+  /** The pages of a whole list, one after the other. */
+  async *pages(type: KubeType, options: ListOptions = {}): AsyncGenerator<KubeList, void> {
+    let page: KubeList | undefined;
+    do {
+      page = await this.list(type, {
+        ...options,
+        ...(page?.continue === undefined ? {} : { continue: page.continue }),
+      });
+      yield page;
+    } while (page.continue !== undefined);
+  }
+
   /** Events in the order they come, those that come together at once; see watchEvents. Bookmarks are among them. */
   async *watch(type: KubeType, options: WatchOptions): ReturnType<typeof watchEvents> {
     const { namespace, resourceVersion, timeoutSeconds = 300 + Math.floor(Math.random() * 300), signal } = options;

@@ -2,7 +2,7 @@
 // cannot go on. What is known stays known while the server is away.
 import { setTimeout as sleep } from "node:timers/promises";
 import { Backoff } from "./backoff.js";
-import type { KubeClient, KubeList } from "./client.js";
+import type { KubeClient } from "./client.js";
 import { KubeFault, type KubeObject, type KubeType, type Selection } from "./object.js";
 
 export interface FollowOptions {
@@ -93,17 +93,16 @@ export class FollowedObjects {
   async #list(): Promise<string> {
     const { client, type, selection } = this.#options;
     const listed = new Set<string>();
-    let page: KubeList | undefined;
-    do {
-      const from: { continue?: string } = page?.continue === undefined ? {} : { continue: page.continue };
-      page = await client.list(type, { ...selection, ...from, signal: this.#stop.signal });
+    let resourceVersion = "";
+    for await (const page of client.pages(type, { ...selection, signal: this.#stop.signal })) {
       for (const object of page.items) {
         listed.add(object.metadata.name ?? "");
         this.#objects.set(object.metadata.name ?? "", object);
       }
-    } while (page.continue !== undefined);
+      resourceVersion = page.resourceVersion;
+    }
     for (const name of this.#objects.keys()) if (!listed.has(name)) this.#objects.delete(name);
-    return page.resourceVersion;
+    return resourceVersion;
   }
 
   #settle(fault: KubeFault | undefined): void {

@@ -21,7 +21,7 @@ export type LeadershipListener = (leads: boolean) => void;
 /** Of the lease's time: between two looks, and after which a leader that could not renew leads no more. */
 const LOOK = 1 / 4;
 const KEPT = 3 / 4;
-const LEASES: KubeType = { group: "coordination.k8s.io", version: "v1", plural: "leases" };
+export const LEASES: KubeType = { group: "coordination.k8s.io", version: "v1", plural: "leases" };
 
 interface Seen {
   readonly resourceVersion: string | undefined;

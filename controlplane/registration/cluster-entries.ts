@@ -1,7 +1,7 @@
 // Entries of registered workloads as WorkloadEntries of a cluster. Each says at which control plane its proxy is connected; what
 // one of them leaves behind that is gone, the others clear away.
 import type { KubeClient } from "../kube/client.js";
-import { Lease } from "../kube/lease.js";
+import { LEASES, Lease } from "../kube/lease.js";
 import { KubeFault, type KubeObject, type KubeType } from "../kube/object.js";
 import type { Entries, EntryName } from "./entries.js";
 import type { RegisteredEntry } from "./registered-entry.js";
@@ -19,7 +19,6 @@ export interface ClusterEntriesOptions {
 }
 
 const ENTRIES: KubeType = { group: "networking.istio.io", version: "v1", plural: "workloadentries" };
-const LEASES: KubeType = { group: "coordination.k8s.io", version: "v1", plural: "leases" };
 const LEASE_PREFIX = "headgate-registrations-";
 const REGISTERED = "headgate.dev/registered";
 const HOLDER = "headgate.dev/registered-at";
@@ -159,11 +158,6 @@ export class ClusterEntries implements Entries {
 
 async function listed(client: KubeClient, type: KubeType, selection: { namespace?: string; labelSelector?: string }) {
   const found: KubeObject[] = [];
-  let next: string | undefined;
-  do {
-    const page = await client.list(type, { ...selection, ...(next === undefined ? {} : { continue: next }) });
-    found.push(...page.items);
-    next = page.continue;
-  } while (next !== undefined);
+  for await (const { items } of client.pages(type, selection)) found.push(...items);
   return found;
 }

@@ -14,24 +14,14 @@ const KINDS: readonly (readonly [kind: string, type: KubeType])[] = [
 export async function readClusterPins(client: KubeClient): Promise<readonly Pin[]> {
   const pins: Pin[] = [];
   for (const [kind, type] of KINDS) {
-    let next: string | undefined;
-    do {
-      const page = await listed(client, type, next);
-      for (const object of page.items) pins.push(...pinOf(kind, object));
-      next = page.continue;
-    } while (next !== undefined);
+    try {
+      for await (const { items } of client.pages(type)) pins.push(...items.flatMap((object) => pinOf(kind, object)));
+    } catch (error) {
+      // A kind that the cluster does not have has no objects.
+      if (!(error instanceof KubeFault && error.status === 404)) throw error;
+    }
   }
   return pins;
-}
-
-/** A kind that the cluster does not have has no objects. */
-async function listed(client: KubeClient, type: KubeType, from: string | undefined) {
-  try {
-    return await client.list(type, from === undefined ? {} : { continue: from });
-  } catch (error) {
-    if (error instanceof KubeFault && error.status === 404) return { items: [], continue: undefined };
-    throw error;
-  }
 }
 
 function pinOf(kind: string, { metadata, spec }: KubeObject): readonly Pin[] {

@@ -104,15 +104,10 @@ export class ClusterVersions implements VersionStore {
 
   async #list(part: string, metadataOnly: boolean): Promise<readonly KubeObject[]> {
     const found: KubeObject[] = [];
-    let next: string | undefined;
-    do {
-      const from = next === undefined ? {} : { continue: next };
-      const selection = { namespace: this.#namespace, labelSelector: `${PART_LABEL}=${part}`, metadataOnly };
-      // A record with its schema may have half a megabyte.
-      const page = await this.#client.list(CONFIG_MAPS, { ...selection, limit: metadataOnly ? 500 : 10, ...from });
-      found.push(...page.items);
-      next = page.continue;
-    } while (next !== undefined);
+    const selection = { namespace: this.#namespace, labelSelector: `${PART_LABEL}=${part}`, metadataOnly };
+    // A record with its schema may have half a megabyte.
+    const pages = this.#client.pages(CONFIG_MAPS, { ...selection, limit: metadataOnly ? 500 : 10 });
+    for await (const { items } of pages) found.push(...items);
     return found;
   }
 }

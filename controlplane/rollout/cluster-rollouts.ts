@@ -118,15 +118,8 @@ export class ClusterRollouts implements RolloutStore {
   async #ask(): Promise<ReadonlyMap<string, KubeObject>> {
     const { client, namespace } = this.#options;
     const found = new Map<string, KubeObject>();
-    let next: string | undefined;
-    do {
-      const page = await client.list(CONFIG_MAPS, {
-        ...rolloutsIn(namespace),
-        ...(next === undefined ? {} : { continue: next }),
-      });
-      for (const object of page.items) found.set(object.metadata.name ?? "", object);
-      next = page.continue;
-    } while (next !== undefined);
+    for await (const { items } of client.pages(CONFIG_MAPS, rolloutsIn(namespace)))
+      for (const object of items) found.set(object.metadata.name ?? "", object);
     return found;
   }
 
