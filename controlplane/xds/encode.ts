@@ -2,7 +2,8 @@
 import { BinaryWriter, WireType } from "@bufbuild/protobuf/wire";
 import { Message } from "./message.js";
 import type { Response } from "./protocol.js";
-import { RecentRuns } from "./recent-runs.js";
+import { Recent } from "./recent.js";
+import { isSameRun } from "./runs.js";
 import type { XdsResource } from "./snapshot.js";
 
 const RESOURCE_TYPE_URL = "type.googleapis.com/envoy.service.discovery.v3.Resource";
@@ -19,11 +20,11 @@ const DURATION = { seconds: 1, nanos: 2 } as const;
 /** Shorter runs are encoded faster than found. */
 const LEAST_IN_RUN = 64;
 const MOST_ENCODED_BYTES = 32 * 1024 * 1024;
-const encodedRuns = new RecentRuns(
-  MOST_ENCODED_BYTES,
-  (resources) => deltaResources(new BinaryWriter(), resources, false).finish(),
-  ({ length }) => length,
-);
+const encodedRuns = new Recent(MOST_ENCODED_BYTES, {
+  make: (resources: readonly XdsResource[]) => deltaResources(new BinaryWriter(), resources, false).finish(),
+  isSame: isSameRun,
+  sizeOf: ({ length }) => length,
+});
 
 /** An encoded DeltaDiscoveryResponse. */
 export function encodeDelta(response: Response): Message {

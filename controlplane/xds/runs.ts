@@ -1,7 +1,7 @@
 // Long runs of resources, of which several streams are sent the same.
 import type { ResourceMap } from "./difference.js";
 import { partsOf } from "./joined-resources.js";
-import { RecentRuns } from "./recent-runs.js";
+import { Recent } from "./recent.js";
 import type { XdsResource } from "./snapshot.js";
 
 /** Resources in the order in which they are sent. Never changed. */
@@ -18,7 +18,11 @@ const LEAST_IN_RUN = 64;
 
 const MOST_SHARED_BYTES = 32 * 1024 * 1024;
 
-const recent = new RecentRuns(MOST_SHARED_BYTES, createRun, ({ resources }: Run) => sizeOf(resources));
+const recent = new Recent(MOST_SHARED_BYTES, {
+  make: createRun,
+  isSame: isSameRun,
+  sizeOf: ({ resources }) => sizeOf(resources),
+});
 
 /** The run of these resources, in this order, which all who ask for it share; undefined for a short one. */
 export function sharedRun(resources: readonly XdsResource[]): Run | undefined {
@@ -61,4 +65,9 @@ function createRun(resources: readonly XdsResource[]): Run {
 
 function sizeOf(resources: readonly XdsResource[]): number {
   return resources.reduce((sum, { any }) => sum + any.length, 0);
+}
+
+/** The same resources in the same order. */
+export function isSameRun(a: readonly XdsResource[], b: readonly XdsResource[]): boolean {
+  return a === b || (a.length === b.length && a.every((resource, index) => resource === b[index]));
 }

@@ -3,8 +3,9 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { Holdings } from "../../controlplane/xds/holdings.js";
 import { CLUSTER } from "../../controlplane/xds/order.js";
-import { RecentRuns } from "../../controlplane/xds/recent-runs.js";
-import { runsOf, sharedRun } from "../../controlplane/xds/runs.js";
+import { Recent } from "../../controlplane/xds/recent.js";
+import { isSameRun, runsOf, sharedRun } from "../../controlplane/xds/runs.js";
+import type { XdsResource } from "../../controlplane/xds/snapshot.js";
 import { resource } from "./support/resources.js";
 import { TurnedClock } from "./support/turned-clock.js";
 
@@ -60,12 +61,8 @@ test("equal long runs are one object, and short ones are not kept", () => {
 
 test("what is made of a run is let go of when nobody wants it for 10 s, and when others need its bytes", () => {
   const clock = new TurnedClock();
-  const runs = new RecentRuns(
-    3,
-    (resources) => resources.map(({ name }) => name),
-    ({ length }) => length,
-    clock,
-  );
+  const make = (resources: readonly XdsResource[]) => resources.map(({ name }) => name);
+  const runs = new Recent(3, { make, isSame: isSameRun, sizeOf: ({ length }) => length }, clock);
   const [a, b, c, d] = ["a", "b", "c", "d"].map((name) => [resource(CLUSTER, name, "1")]);
   if (!a || !b || !c || !d) throw new Error("a run is missing");
   const first = runs.of(a);
