@@ -1,6 +1,5 @@
 // The flags of `headgate serve` that have the cluster told what became of its policies.
-import { randomBytes } from "node:crypto";
-import { hostname } from "node:os";
+import { replicaIdentity } from "../kube/replica-identity.js";
 import type { KubeStatusOptions } from "../kube-status/kube-status.js";
 import type { CommandOption, OptionValues } from "./command.js";
 import type { Read } from "./flag-values.js";
@@ -17,8 +16,6 @@ export const KUBE_STATUS_OPTIONS: readonly CommandOption[] = [
   },
 ];
 
-const MOST_HOSTNAME = 63;
-
 /** Undefined without --kube-status. */
 export function readServeKubeStatus(
   options: OptionValues,
@@ -30,15 +27,5 @@ export function readServeKubeStatus(
   if (!namespace || !name || more.length > 0) {
     return { error: `--kube-lease is "${options.kubeLease}": write NAMESPACE/NAME` };
   }
-  return { value: { lease: { namespace, name }, identity: ownIdentity(), onNotice } };
-}
-
-/** A pod's name is its host's; what comes after tells one start from the next. */
-export function ownIdentity(): string {
-  const host = hostname()
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, "-")
-    .slice(0, MOST_HOSTNAME)
-    .replace(/^-+|-+$/g, "");
-  return `${host || "host"}-${randomBytes(3).toString("hex")}`;
+  return { value: { lease: { namespace, name }, identity: replicaIdentity(), onNotice } };
 }

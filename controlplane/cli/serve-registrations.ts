@@ -1,12 +1,13 @@
 // The flags of `headgate serve` that say where workloads that register themselves are kept.
+
 import { resolve } from "node:path";
 import type { KubeClient } from "../kube/client.js";
+import { replicaIdentity } from "../kube/replica-identity.js";
 import { ClusterEntries } from "../registration/cluster-entries.js";
 import type { Entries } from "../registration/entries.js";
 import type { CommandOption, OptionValues } from "./command.js";
 import { filtersNamespace } from "./filter-options.js";
 import type { Read } from "./flag-values.js";
-import { ownIdentity } from "./serve-kube-status.js";
 
 export const REGISTRATION_OPTIONS: readonly CommandOption[] = [
   {
@@ -30,6 +31,6 @@ export function readServeRegistrations(
   const onFault = (fault: Error | undefined) =>
     onNotice(fault ? `what others have registered cannot be followed: ${fault.message}` : "all is well again");
   return {
-    value: new ClusterEntries({ client, namespace: filtersNamespace(options), identity: ownIdentity(), onFault }),
+    value: new ClusterEntries({ client, namespace: filtersNamespace(options), identity: replicaIdentity(), onFault }),
   };
 }

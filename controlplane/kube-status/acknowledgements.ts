@@ -31,7 +31,6 @@ export interface AcknowledgementSources {
 
 /** Milliseconds after which a new proxy counts though it has not taken its first configuration in yet. */
 const NEWCOMER_MS = 30_000;
-const SLICE_MS = 10;
 
 interface Rejection {
   readonly typeUrl: string;
@@ -49,7 +48,7 @@ interface Rejection {
 export class Acknowledgements {
   readonly #sources: AcknowledgementSources;
   readonly #concerns = new Concerns();
-  readonly #slices = new Slices(SLICE_MS);
+  readonly #slices = new Slices();
   /** By resourceKey, the revision that brought the policy as it is. */
   readonly #changedAt = new Map<string, number>();
   #lastChange = 0;

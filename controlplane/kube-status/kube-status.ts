@@ -38,7 +38,6 @@ export interface KubeStatusSources extends Omit<AcknowledgementSources, "onChang
   readonly violations: () => readonly Violation[];
 }
 
-const SLICE_MS = 10;
 /** Of a round's time the pause after it, so that a large mesh does not keep a control plane busy with telling. */
 const REST = 5;
 /** Changes of these alone say nothing of policies. */
@@ -51,7 +50,7 @@ export class KubeStatus {
   readonly #lease: Lease;
   readonly #replicas: Replicas;
   readonly #stop = new AbortController();
-  readonly #slices = new Slices(SLICE_MS);
+  readonly #slices = new Slices();
   #state: SourceState | undefined;
   #isDirty = false;
   #report: Report = new Map();

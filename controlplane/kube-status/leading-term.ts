@@ -33,13 +33,12 @@ export interface LeadingTermOptions {
 
 const NO_PROXIES: Count = { concerned: 0, acknowledged: 0, rejected: 0 };
 const NONE: readonly Violation[] = [];
-const SLICE_MS = 10;
 
 export class LeadingTerm {
   readonly #options: LeadingTermOptions;
   readonly #writer: StatusWriter;
   readonly #events: RejectionEvents;
-  readonly #slices = new Slices(SLICE_MS);
+  readonly #slices = new Slices();
   /** By resourceKey, the rejection that was told last. */
   readonly #told = new Map<string, string>();
   /** By resourceKey, what the last status that was wanted is made from. */

@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import type { KubeClient } from "../kube/client.js";
 import { KubeFault, type KubeType } from "../kube/object.js";
 import { microTime } from "../kube/time.js";
+import { onChangedFault, refusalOf } from "../kube/told-faults.js";
 import type { StatusTarget } from "./status-writer.js";
 
 export interface RejectionEventsOptions {
@@ -28,14 +29,15 @@ const CLOSE_MS = 1_000;
 
 export class RejectionEvents {
   readonly #options: RejectionEventsOptions;
+  readonly #settle: (fault: KubeFault | undefined) => void;
   readonly #stop = new AbortController();
   #tokens = BURST;
   #countedAt = performance.now();
   #last: Promise<void> = Promise.resolve();
-  #fault: string | undefined;
 
   constructor(options: RejectionEventsOptions) {
     this.#options = options;
+    this.#settle = onChangedFault(options.onFault, refusalOf);
   }
 
   /** Writes it after those before; what cannot be written is told, and left out. */
@@ -99,13 +101,5 @@ export class RejectionEvents {
     } catch (error) {
       this.#settle(error as KubeFault);
     }
-  }
-
-  #settle(fault: KubeFault | undefined): void {
-    // The same refusal has other words for each object.
-    const cause = fault && `${fault.status} ${fault.reason}`;
-    if (this.#fault === cause) return;
-    this.#fault = cause;
-    this.#options.onFault(fault);
   }
 }

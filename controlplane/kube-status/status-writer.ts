@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Backoff } from "../kube/backoff.js";
 import type { KubeClient } from "../kube/client.js";
 import type { KubeFault } from "../kube/object.js";
+import { onChangedFault, refusalOf } from "../kube/told-faults.js";
 import type { Kind } from "../resources/kinds.js";
 import { resourceKey } from "../resources/resource.js";
 import type { KubernetesObject, PolicyList } from "../sources/kubernetes.js";
@@ -45,6 +46,7 @@ const FORBIDDEN_MS = 5_000;
 /** For as long as this replica leads. */
 export class StatusWriter {
   readonly #options: StatusWriterOptions;
+  readonly #settle: (fault: KubeFault | undefined) => void;
   readonly #stop = new AbortController();
   readonly #backoff = new Backoff();
   /** By resourceKey, what stands in the cluster. */
@@ -58,10 +60,13 @@ export class StatusWriter {
   #underWay: string | undefined;
   #wake: () => void = () => {};
   #running: Promise<void> | undefined;
-  #fault: string | undefined;
 
   constructor(options: StatusWriterOptions) {
     this.#options = options;
+    this.#settle = onChangedFault((fault) => {
+      if (fault === undefined) this.#hurry();
+      options.onFault(fault);
+    }, refusalOf);
   }
 
   /**
@@ -180,7 +185,6 @@ export class StatusWriter {
       const { metadata } = await client.apply(type, at, object, options);
       // An object that has just taken this one's place has yet to get a status of its own.
       if (metadata.uid === uid) this.#written.set(key, { uid, status: wanted.status });
-      if (this.#fault !== undefined) this.#hurry();
       this.#settle(undefined);
       return undefined;
     } catch (error) {
@@ -205,14 +209,6 @@ export class StatusWriter {
     for (const [key, wanted] of this.#others) this.#backlog.set(key, wanted);
     this.#others.clear();
     this.#nextOther = 0;
-  }
-
-  #settle(fault: KubeFault | undefined): void {
-    // The same refusal has other words for each object.
-    const reason = fault && `${fault.status} ${fault.reason}`;
-    if (this.#fault === reason) return;
-    this.#fault = reason;
-    this.#options.onFault(fault);
   }
 
   async #sleep(ms: number): Promise<void> {

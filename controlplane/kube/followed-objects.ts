@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Backoff } from "./backoff.js";
 import type { KubeClient } from "./client.js";
 import { KubeFault, type KubeObject, type KubeType, type Selection } from "./object.js";
+import { onChangedFault } from "./told-faults.js";
 
 export interface FollowOptions {
   readonly client: KubeClient;
@@ -22,16 +23,17 @@ export class FollowedObjects {
   /** Resolves when they were listed for the first time, when the server forbids that, and when it is not waited for. */
   readonly synced: Promise<void>;
   readonly #options: FollowOptions;
+  readonly #settle: (fault: KubeFault | undefined) => void;
   readonly #stop = new AbortController();
   readonly #objects = new Map<string, KubeObject>();
   readonly #backoff = new Backoff();
   #markSynced: () => void = () => {};
-  #fault: string | undefined;
   #forbiddenSince: number | undefined;
   #running: Promise<void> | undefined;
 
   constructor(options: FollowOptions) {
     this.#options = options;
+    this.#settle = onChangedFault(options.onFault);
     this.synced = new Promise((done) => {
       this.#markSynced = done;
     });
@@ -103,12 +105,6 @@ export class FollowedObjects {
     }
     for (const name of this.#objects.keys()) if (!listed.has(name)) this.#objects.delete(name);
     return resourceVersion;
-  }
-
-  #settle(fault: KubeFault | undefined): void {
-    if (this.#fault === fault?.message) return;
-    this.#fault = fault?.message;
-    this.#options.onFault(fault);
   }
 
   async #wait(error?: unknown): Promise<void> {

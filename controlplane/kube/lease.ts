@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { KubeClient } from "./client.js";
 import { KubeFault, type KubeObject, type KubeType } from "./object.js";
 import { microTime } from "./time.js";
+import { onChangedFault } from "./told-faults.js";
 
 export interface LeaseOptions {
   readonly client: KubeClient;
@@ -34,6 +35,7 @@ interface Seen {
  */
 export class Lease {
   readonly #options: LeaseOptions;
+  readonly #settleFault: (fault: KubeFault | undefined) => void;
   readonly #millis: number;
   readonly #listeners = new Set<LeadershipListener>();
   readonly #stop = new AbortController();
@@ -43,10 +45,10 @@ export class Lease {
   #told = false;
   #end: NodeJS.Timeout | undefined;
   #seen: Seen | undefined;
-  #fault: string | undefined;
 
   constructor(options: LeaseOptions) {
     this.#options = options;
+    this.#settleFault = onChangedFault((fault) => options.onFault?.(fault));
     this.#millis = (options.seconds ?? 8) * 1_000;
   }
 
@@ -172,12 +174,6 @@ export class Lease {
     } finally {
       clearTimeout(timer);
     }
-  }
-
-  #settleFault(fault: KubeFault | undefined): void {
-    if (this.#fault === fault?.message) return;
-    this.#fault = fault?.message;
-    this.#options.onFault?.(fault);
   }
 }
 

@@ -10,8 +10,6 @@ import { prepareResources } from "../xds/prepare.js";
 import { Slices } from "./slices.js";
 import { nextSnapshot } from "./snapshots.js";
 
-const SLICE_MILLIS = 10;
-
 export interface PublisherOptions {
   readonly cache: SnapshotCache;
   readonly mesh: MeshOptions;
@@ -24,7 +22,7 @@ export class Publisher {
   readonly #options: PublisherOptions;
   readonly #proxies = new Map<string, Proxy>();
   readonly #translator: Translator;
-  readonly #slices = new Slices(SLICE_MILLIS);
+  readonly #slices = new Slices();
   /** What is being prepared, by view: all proxies of one view wait for the same work. */
   readonly #preparing = new Map<string, { readonly mesh: Mesh; readonly done: Promise<void> }>();
   #mesh: Mesh;

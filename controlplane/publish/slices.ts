@@ -1,11 +1,14 @@
 // Long work of several tasks in short stretches, between which everybody else on the event loop gets a turn.
 
+/** Milliseconds. */
+const STRETCH = 10;
+
 export class Slices {
   #end = 0;
   readonly #waiting: (() => void)[] = [];
 
-  /** All tasks together hold the event loop for about so long at a time. */
-  constructor(readonly millis: number) {}
+  /** All tasks together hold the event loop for about so many milliseconds at a time. */
+  constructor(readonly millis = STRETCH) {}
 
   /** Whether the stretch is used up, so that whoever has more to do must wait for a turn(). */
   isOver(): boolean {

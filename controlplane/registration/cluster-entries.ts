@@ -3,6 +3,7 @@
 import type { KubeClient } from "../kube/client.js";
 import { LEASES, Lease } from "../kube/lease.js";
 import { KubeFault, type KubeObject, type KubeType } from "../kube/object.js";
+import { onChangedFault } from "../kube/told-faults.js";
 import type { Entries, EntryName } from "./entries.js";
 import type { RegisteredEntry } from "./registered-entry.js";
 
@@ -31,6 +32,7 @@ interface Sign {
 
 export class ClusterEntries implements Entries {
   readonly #options: ClusterEntriesOptions;
+  readonly #settle: (fault: Error | undefined) => void;
   readonly #millis: number;
   /** By control plane, when it was last seen to do something. */
   #signs: ReadonlyMap<string, Sign> = new Map();
@@ -38,10 +40,10 @@ export class ClusterEntries implements Entries {
   #lease: Lease | undefined;
   #timer: NodeJS.Timeout | undefined;
   #looking: Promise<void> = Promise.resolve();
-  #fault: string | undefined;
 
   constructor(options: ClusterEntriesOptions) {
     this.#options = options;
+    this.#settle = onChangedFault(options.onFault);
     this.#millis = (options.seconds ?? 40) * 1_000;
   }
 
@@ -147,12 +149,6 @@ export class ClusterEntries implements Entries {
   #holderOf({ metadata }: KubeObject): string | undefined {
     const [namespace, identity] = (metadata.annotations?.[HOLDER] ?? "").split("/");
     return namespace === this.#options.namespace ? identity : undefined;
-  }
-
-  #settle(fault: Error | undefined): void {
-    if (this.#fault === fault?.message) return;
-    this.#fault = fault?.message;
-    this.#options.onFault(fault);
   }
 }
 

@@ -2,6 +2,7 @@
 // it sees of its own proxies.
 import type { FollowedObjects } from "../kube/followed-objects.js";
 import { Lease, type LeaseOptions } from "../kube/lease.js";
+import { onChangedFault } from "../kube/told-faults.js";
 import type { ClusterRollouts } from "./cluster-rollouts.js";
 import type { Peers } from "./peers.js";
 import type { Report } from "./report.js";
@@ -24,6 +25,7 @@ const SILENCE = 5_000;
 export class ClusterPeers implements Peers {
   readonly patience = PATIENCE;
   readonly #options: ClusterPeersOptions;
+  readonly #settle: (fault: Error | undefined) => void;
   readonly #heard = new Map<
     string,
     { readonly text: string; readonly at: number; readonly report: Report | undefined }
@@ -32,10 +34,10 @@ export class ClusterPeers implements Peers {
   #ledSince = Number.POSITIVE_INFINITY;
   #told: { readonly subject: string; readonly at: number } | undefined;
   #telling: Promise<void> | undefined;
-  #fault: string | undefined;
 
   constructor(options: ClusterPeersOptions) {
     this.#options = options;
+    this.#settle = onChangedFault((fault) => fault && options.onFault(fault));
   }
 
   async start(signal?: AbortSignal): Promise<void> {
@@ -96,10 +98,5 @@ export class ClusterPeers implements Peers {
     await this.#telling;
     await this.#lease?.close();
     await this.#options.followed.close();
-  }
-
-  #settle(fault: Error | undefined): void {
-    if (fault && fault.message !== this.#fault) this.#options.onFault(fault);
-    this.#fault = fault?.message;
   }
 }

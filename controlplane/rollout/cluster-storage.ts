@@ -1,8 +1,7 @@
 // Filters and rollouts on a cluster, in ConfigMaps of one namespace, which any number of control planes follow.
-import { randomBytes } from "node:crypto";
-import { hostname } from "node:os";
 import type { KubeClient } from "../kube/client.js";
 import { FollowedObjects } from "../kube/followed-objects.js";
+import { replicaIdentity } from "../kube/replica-identity.js";
 import { readClusterPins } from "../registry/cluster-pins.js";
 import { ClusterVersions, CONFIG_MAPS } from "../registry/cluster-versions.js";
 import { ClusterPeers } from "./cluster-peers.js";
@@ -36,9 +35,8 @@ export function createFollowedStorage(options: FollowedStorageOptions): Followed
   const onFault = tell("filters and their rollouts cannot be read");
   const followed = new FollowedObjects({ client, type: CONFIG_MAPS, selection: rolloutsIn(namespace), onFault });
   const rollouts = new ClusterRollouts({ client, namespace, followed });
-  const identity = `${hostname().replaceAll(/[^-A-Za-z0-9.]/g, "-")}-${process.pid}-${randomBytes(4).toString("hex")}`;
   const lease = {
-    ...{ client, namespace, name: LEASE, identity, seconds: LEASE_SECONDS },
+    ...{ client, namespace, name: LEASE, identity: replicaIdentity(), seconds: LEASE_SECONDS },
     onFault: tell("rollouts cannot be moved from here"),
   };
   const peers = new ClusterPeers({ followed, rollouts, lease, onFault: tell("rollouts cannot be told of from here") });
