@@ -92,9 +92,9 @@ describe("virtual hosts that the filter decides", () => {
     const ads = `127.0.0.1:${await freePort()}`;
     const args = ["--config", directory, "--ads", ads, "--admin", "127.0.0.1:0"];
     let served = await startServe(scope, args);
-    const relay = await startRelay(scope, { host: "127.0.0.1", port: Number(ads.split(":")[1]) });
+    const relay = await startRelay(scope, Number(ads.split(":")[1]));
     const address = await loopbackAddress(scope);
-    const envoy = await startSidecar(scope, { ads: `${relay.host}:${relay.port}`, address, name: "client" });
+    const envoy = await startSidecar(scope, { ads: `127.0.0.1:${relay.port}`, address, name: "client" });
     const connected = async () => (await envoy.stat("control_plane.connected_state")) === 1;
     const inStep = () =>
       eventually("the proxy is back and in step", async () => {
@@ -109,13 +109,14 @@ describe("virtual hosts that the filter decides", () => {
     await users.goOn();
 
     const { revision } = await proxyViewsOf(served.admin);
+    relay.refuse(true);
     relay.cut();
     await eventually("the proxy notices", async () => !(await connected()));
     await write("changed", "v3");
     await eventually("the control plane reads it", async () => (await proxyViewsOf(served.admin)).revision > revision);
     await users.goOn();
     expect(sawJason(v3, "changed")).toBe(false);
-    relay.mend();
+    relay.refuse(false);
     await eventually("the host that changed is taken over", () => sawJason(v3, "changed"));
     await inStep();
     expect(relay.passed).toBe(2);

@@ -1,7 +1,8 @@
 // Runs the headgate command as people do, and knows every process that came of it.
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, type ChildProcessByStdio, spawn } from "node:child_process";
 import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
+import type { Readable } from "node:stream";
 import type { Scope } from "./scope.js";
 import { eventually } from "./waiting.js";
 
@@ -20,6 +21,11 @@ export function runHeadgate(scope: Scope, args: readonly string[], folder = ".")
     cwd: folder,
     stdio: ["ignore", "pipe", "pipe"],
   });
+  return followed(scope, child);
+}
+
+/** Collects what a process prints, and kills it with the scope. */
+export function followed(scope: Scope, child: ChildProcessByStdio<null, Readable, Readable>): Running {
   let [out, err] = ["", ""];
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     out += text;

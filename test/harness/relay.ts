@@ -1,71 +1,70 @@
-// A TCP relay in front of a server, so that a test can break a client's connections and keep it away for a while.
+// A TCP relay between a client and a server, which can cut what goes through it and lead elsewhere.
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import type { Scope } from "./scope.js";
 
 export interface Relay {
-  readonly host: string;
   readonly port: number;
   /** Connections let through since the start. */
   readonly passed: number;
-  /** Resets all connections, and every new one until `mend`. */
+  /** Connections that are open. */
+  readonly open: number;
+  /** Ends every connection. */
   cut(): void;
-  mend(): void;
+  /** Refuses new connections, or takes them again. */
+  refuse(refused: boolean): void;
+  /** Leads new connections to another port of 127.0.0.1, and cuts those that are open. */
+  leadTo(port: number): void;
 }
 
-/** Relays to host:port, which may come and go. */
-export async function startRelay(
-  scope: Scope,
-  target: { readonly host: string; readonly port: number },
-): Promise<Relay> {
+export async function startRelay(scope: Scope, target: number): Promise<Relay> {
   const sockets = new Set<Socket>();
-  let isCut = false;
-  let passed = 0;
+  let [port, refused, passed] = [target, false, 0];
   const server = createServer((client) => {
-    if (isCut) {
-      client.resetAndDestroy();
+    if (refused) {
+      client.destroy();
       return;
     }
     passed++;
-    const upstream = connect(target);
-    for (const [from, to] of [
+    const upstream = connect(port, "127.0.0.1");
+    for (const [one, other] of [
       [client, upstream],
       [upstream, client],
     ] as const) {
-      sockets.add(from);
-      from.on("error", () => {});
-      from.on("close", () => {
-        sockets.delete(from);
-        to.destroy();
+      sockets.add(one);
+      one.on("error", () => {});
+      one.on("close", () => {
+        sockets.delete(one);
+        other.destroy();
       });
-      from.pipe(to);
     }
-  });
-  server.listen(0, "127.0.0.1");
+    client.pipe(upstream).pipe(client);
+  }).listen(0, "127.0.0.1");
   await once(server, "listening");
-  const { address: host, port } = server.address() as AddressInfo;
-  const reset = () => {
-    for (const socket of sockets) socket.resetAndDestroy();
+  const cut = () => {
+    for (const socket of sockets) socket.destroy();
   };
   scope.use({
-    async close() {
+    close: () => {
+      cut();
       server.close();
-      reset();
-      await once(server, "close");
     },
   });
   return {
-    host,
-    port,
+    port: (server.address() as AddressInfo).port,
     get passed() {
       return passed;
     },
-    cut() {
-      isCut = true;
-      reset();
+    get open() {
+      return sockets.size / 2;
     },
-    mend() {
-      isCut = false;
+    cut,
+    refuse(value) {
+      refused = value;
+    },
+    leadTo(other) {
+      port = other;
+      cut();
     },
   };
 }

@@ -8,13 +8,13 @@ import { KubeClient } from "../../controlplane/kube/client.js";
 import type { SourceState } from "../../controlplane/sources/source.js";
 import { type Load, startLoad } from "../harness/load.js";
 import { startTestMesh, type TestMesh, type TestProxy } from "../harness/mesh.js";
+import { type Relay, startRelay } from "../harness/relay.js";
 import { testScope } from "../harness/scope.js";
 import { eventually } from "../harness/waiting.js";
 import { type Account, createAccount, forbid, permit, replaceAccount, requestToken } from "./support/accounts.js";
 import { type Cluster, kubeBinaries, startCluster } from "./support/cluster.js";
 import { installCustomResources, typeOf } from "./support/custom-resources.js";
 import { ownAddress } from "./support/own-address.js";
-import { type Relay, startRelay } from "./support/relay.js";
 import { answered, openShop, SHOP_PORT } from "./support/shop.js";
 
 describe.skipIf("error" in kubeBinaries || ownAddress === undefined)("under load, with a real API server,", () => {

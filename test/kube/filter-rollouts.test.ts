@@ -11,13 +11,13 @@ import { flawedFilter, sameFilter, tracingPlugin } from "../harness/filter-modul
 import { runHeadgate } from "../harness/headgate.js";
 import { startLoad } from "../harness/load.js";
 import type { TestProxy } from "../harness/mesh.js";
+import { type Relay, startRelay } from "../harness/relay.js";
 import { testScope } from "../harness/scope.js";
 import { type ServeProcess, startServe } from "../harness/serve.js";
 import { eventually } from "../harness/waiting.js";
 import { type Cluster, kubeBinaries, startCluster } from "./support/cluster.js";
 import { installDefinitions } from "./support/custom-resources.js";
 import { ownAddress } from "./support/own-address.js";
-import { type Relay, startRelay } from "./support/relay.js";
 import { openShop, SHOP_PORT } from "./support/shop.js";
 import { tamperWith } from "./support/stored-versions.js";
 

@@ -9,13 +9,13 @@ import type { RolloutState } from "../../controlplane/rollout/plan.js";
 import { NO_FIGURES, type Report } from "../../controlplane/rollout/report.js";
 import { type FollowedStorage, versionsInUse } from "../../controlplane/rollout/storage.js";
 import { sameFilter, TRIAL_THREAD } from "../harness/filter-modules.js";
+import { startRelay } from "../harness/relay.js";
 import { testScope } from "../harness/scope.js";
 import { eventually } from "../harness/waiting.js";
 import { testVersionStore } from "../registry/store-suite.js";
 import { testRolloutStore } from "../rollout/store-suite.js";
 import { type Cluster, kubeBinaries, startCluster } from "./support/cluster.js";
 import { installDefinitions } from "./support/custom-resources.js";
-import { startRelay } from "./support/relay.js";
 import { tamperWith } from "./support/stored-versions.js";
 
 const NAMESPACES = { group: "", version: "v1", plural: "namespaces" };

@@ -2,11 +2,11 @@
 import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { KubeClient } from "../../controlplane/kube/client.js";
 import { Lease, type LeaseOptions } from "../../controlplane/kube/lease.js";
+import { type Relay, startRelay } from "../harness/relay.js";
 import { testScope } from "../harness/scope.js";
 import { eventually } from "../harness/waiting.js";
 import { createAccount } from "./support/accounts.js";
 import { type Cluster, kubeBinaries, startCluster } from "./support/cluster.js";
-import { type Relay, startRelay } from "./support/relay.js";
 
 const LEASES = { group: "coordination.k8s.io", version: "v1", plural: "leases" };
 

@@ -7,13 +7,13 @@ import {
   type KubernetesSourceOptions,
 } from "../../controlplane/sources/kubernetes.js";
 import { createAuthority } from "../harness/certificates.js";
+import { startRelay } from "../harness/relay.js";
 import { testScope } from "../harness/scope.js";
 import { eventually } from "../harness/waiting.js";
 import { Follower, hostOf, key, testSource } from "../sources/source-suite.js";
 import { createAccount, forbid, permit } from "./support/accounts.js";
 import { type Cluster, kubeBinaries, startCluster } from "./support/cluster.js";
 import { installCustomResources, removeCustomResource, typeOf } from "./support/custom-resources.js";
-import { startRelay } from "./support/relay.js";
 
 const ENTRIES = typeOf("ServiceEntry");
 

@@ -1,8 +1,7 @@
 // A process as its container would have it: files read-only but for /tmp, a user without a name, and no capabilities.
 import { execFile, spawn } from "node:child_process";
-import { once } from "node:events";
 import { promisify } from "node:util";
-import type { Running } from "../../harness/headgate.js";
+import { followed, type Running } from "../../harness/headgate.js";
 import type { Scope } from "../../harness/scope.js";
 
 /** Where the container's files are seen. */
@@ -42,14 +41,5 @@ export function runConfined(
     env: { PATH: process.env.PATH, HOME: "/nonexistent", ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
-  let [out, err] = ["", ""];
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
-    out += text;
-  });
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    err += text;
-  });
-  const exited = once(child, "close").then(([code, signal]) => ({ code, signal }));
-  scope.use({ close: () => child.kill("SIGKILL") });
-  return { child, pid: child.pid as number, stdout: () => out, stderr: () => err, exited };
+  return followed(scope, child);
 }
