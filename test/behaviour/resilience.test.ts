@@ -169,25 +169,25 @@ describe("maxConnections", () => {
     covers("DestinationRule", "subsets[].trafficPolicy.connectionPool.tcp.maxConnections", "subsets[].trafficPolicy");
     await mesh.apply("subsets.yaml", subsets("ratings", ["v1"], "{connectionPool: {tcp: {maxConnections: 100}}}"));
     await mesh.apply("rule.yaml", virtualService("ratings", `  - route: ${TO_V1}\n`));
-    ratings.behave(() => "stall");
+    ratings.behave((request) => (request.path === "/held" ? "stall" : echo(request, 0)));
     const stop = new AbortController();
     const agent = new Agent({ keepAlive: true });
     const hold = (count: number) =>
       Array.from({ length: count }, () =>
-        ask(`http://${sidecar.address}:9080/`, { headers: { host }, agent, signal: stop.signal }).catch(
+        ask(`http://${sidecar.address}:9080/held`, { headers: { host }, agent, signal: stop.signal }).catch(
           () => undefined,
         ),
       );
     setMaxListeners(0, stop.signal);
-    const open = ratings.connections.open;
+    const stat = (name: string) => sidecar.stat(`cluster.outbound|9080|v1|${host}.${name}`);
+    const refused = () => stat("upstream_cx_overflow");
     const held = hold(100);
-    await eventually("100 connections", () => ratings.connections.open - open === 100);
-    const refused = () => sidecar.stat(`cluster.outbound|9080|v1|${host}.upstream_cx_overflow`);
+    const stalled = () => ratings.requests.filter(({ path }) => path === "/held").length;
+    await eventually("100 requests that stall", () => stalled() === 100);
     expect(await refused()).toBe(0);
-    ratings.behave(echo);
     const waiting = ask(`http://${sidecar.address}:9080/`, { headers: { host }, agent });
     await eventually("the 101st connection is refused", async () => (await refused()) === 1);
-    expect(ratings.connections.open - open).toBe(100);
+    expect(await stat("upstream_cx_active")).toBe(100);
     stop.abort();
     expect((await waiting).status).toBe(200);
     await Promise.all(held);
