@@ -186,7 +186,7 @@ describe("maxConnections", () => {
     await eventually("100 requests that stall", () => stalled() === 100);
     expect(await refused()).toBe(0);
     const waiting = ask(`http://${sidecar.address}:9080/`, { headers: { host }, agent });
-    await eventually("the 101st connection is refused", async () => (await refused()) === 1);
+    await eventually("the 101st connection is refused", async () => (await refused()) > 0);
     expect(await stat("upstream_cx_active")).toBe(100);
     stop.abort();
     expect((await waiting).status).toBe(200);
