@@ -1,4 +1,5 @@
 // The harness itself: what the other tests lean on.
+import { readFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { expect, test } from "vitest";
 import { freePort, loopbackAddress } from "./addresses.js";
@@ -77,6 +78,13 @@ test("Loopback addresses are never handed out twice while they are claimed", asy
   await own.close();
   expect(new Set(addresses).size).toBe(50);
   for (const address of addresses) expect(address).toMatch(/^127\.\d+\.\d+\.\d+$/);
+});
+
+test("Ports are never handed out twice, and are none that the kernel gives to others", async () => {
+  const ports = await Promise.all(Array.from({ length: 50 }, () => freePort()));
+  expect(new Set(ports).size).toBe(50);
+  const range = await readFile("/proc/sys/net/ipv4/ip_local_port_range", "utf8").catch(() => "32768");
+  expect(Math.max(...ports)).toBeLessThan(Number.parseInt(range, 10));
 });
 
 test("A scope closes everything in reverse, though one thing fails to close", async () => {

@@ -2,13 +2,13 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { beforeAll, describe, expect, test } from "vitest";
 import type { Credentials } from "../../controlplane/modules/pull-secret.js";
 import { pullModule } from "../../controlplane/modules/wasm-image.js";
 import { parseModuleSource } from "../../controlplane/resources/module-source.js";
+import { freePort } from "../harness/addresses.js";
 import { type Scope, testScope } from "../harness/scope.js";
 import { eventually } from "../harness/waiting.js";
 import { archive, compressed, DOCKER, hex, type Layer, OCI, pushImage, putManifest } from "./images.js";
@@ -136,6 +136,7 @@ describe("a registry", () => {
 /** Debian's package docker-registry: the reference implementation, on files. */
 async function startDebian(own: Scope): Promise<string> {
   const directory = await own.directory();
+  // It cannot say which port it got.
   const port = await freePort();
   const settings = `version: 0.1
 log: {level: error}
@@ -148,14 +149,4 @@ http: {addr: "127.0.0.1:${port}"}
   const host = `127.0.0.1:${port}`;
   await eventually("the registry answers", async () => (await fetch(`http://${host}/v2/`)).ok);
   return host;
-}
-
-/** The registry cannot say which port it got, so it is told one that was free. */
-function freePort(): Promise<number> {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 }
