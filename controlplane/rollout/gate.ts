@@ -27,8 +27,16 @@ export interface GateLimits {
   /** So much more of the canaries' requests may fail, or be slow, than of the others'. */
   readonly moreErrors: number;
   readonly moreSlow: number;
-  /** Fewer requests are not judged. */
+  /** Fewer requests on either side are not judged. */
   readonly leastRequests: number;
+  readonly slow: readonly SlowLimit[];
+}
+
+/** What is slow, by how long nine of ten requests of the others take at most: so much longer, and so many times as long. */
+export interface SlowLimit {
+  readonly leastRequests: number;
+  readonly moreMillis: number;
+  readonly times: number;
 }
 
 export const DEFAULT_GATE: GateLimits = {
@@ -37,6 +45,11 @@ export const DEFAULT_GATE: GateLimits = {
   moreErrors: 0.01,
   moreSlow: 0.1,
   leastRequests: 50,
+  // A few milliseconds are what a busy machine does to some proxies and not to others, however many requests show it.
+  slow: [
+    { leastRequests: 200, moreMillis: 25, times: 1 },
+    { leastRequests: 2_000, moreMillis: 10, times: 3 },
+  ],
 };
 
 /** By chance alone a difference of so many standard deviations comes once in 30,000 times. */
@@ -58,46 +71,49 @@ export function findFailure({ canaries, canary, others }: GateInput, limits: Gat
 }
 
 function findMoreErrors(canary: Figures, others: Figures, limits: GateLimits): string | undefined {
-  const [is, was] = [share(canary.errors, canary.requests), share(others.errors, others.requests)];
-  if (!isWorse(canary.errors, canary.requests, others.errors, others.requests, limits.moreErrors, limits))
-    return undefined;
-  return `${percent(is)} of ${canary.requests} requests failed, and ${percent(was)} of ${others.requests} without it`;
+  const [is, was] = [
+    { bad: canary.errors, of: canary.requests },
+    { bad: others.errors, of: others.requests },
+  ];
+  if (!isWorse(is, was, limits.leastRequests, limits.moreErrors)) return undefined;
+  return `${percent(is)} of ${is.of} requests failed, and ${percent(was)} of ${was.of} without it`;
 }
 
-/** Slow is what takes longer than nine of ten requests of the others. */
 function findMoreSlow(canary: Figures, others: Figures, limits: GateLimits): string | undefined {
-  const total = others.durations.get(Number.POSITIVE_INFINITY) ?? 0;
-  const bounds = [...others.durations.keys()].sort((a, b) => a - b);
-  const bound = bounds.find((candidate) => (others.durations.get(candidate) ?? 0) >= SLOW_FROM * total);
-  if (bound === undefined || !Number.isFinite(bound)) return undefined;
-  const count = canary.durations.get(Number.POSITIVE_INFINITY) ?? 0;
-  const slow = count - (canary.durations.get(bound) ?? 0);
-  const otherSlow = total - (others.durations.get(bound) ?? 0);
-  if (!isWorse(slow, count, otherSlow, total, limits.moreSlow, limits)) return undefined;
-  const shares = `${percent(share(slow, count))} of ${count} requests took longer than ${bound} ms`;
-  return `${shares}, and ${percent(share(otherSlow, total))} of ${total} without it`;
+  const bounds = [...others.durations.keys()].filter((bound) => canary.durations.has(bound)).sort((a, b) => a - b);
+  const most = SLOW_FROM * slowerThan(others, Number.NEGATIVE_INFINITY).of;
+  const usual = bounds.find((bound) => (others.durations.get(bound) ?? 0) >= most);
+  if (usual === undefined) return undefined;
+  for (const { leastRequests, moreMillis, times } of limits.slow) {
+    const bound = bounds.find((candidate) => candidate >= Math.max(usual + moreMillis, usual * times));
+    if (bound === undefined || !Number.isFinite(bound)) continue;
+    const [is, was] = [slowerThan(canary, bound), slowerThan(others, bound)];
+    if (isWorse(is, was, leastRequests, limits.moreSlow))
+      return `${percent(is)} of ${is.of} requests took longer than ${bound} ms, and ${percent(was)} of ${was.of} without it`;
+  }
+  return undefined;
+}
+
+/** So many of the requests, of which there are so many. */
+interface Part {
+  readonly bad: number;
+  readonly of: number;
+}
+
+function slowerThan({ durations }: Figures, bound: number): Part {
+  const of = durations.get(Number.POSITIVE_INFINITY) ?? 0;
+  return { bad: of - (durations.get(bound) ?? 0), of };
 }
 
 /** By more than the margin, and by more than chance explains. */
-function isWorse(
-  bad: number,
-  count: number,
-  otherBad: number,
-  otherCount: number,
-  margin: number,
-  { leastRequests }: GateLimits,
-): boolean {
-  if (count < leastRequests || otherCount < leastRequests) return false;
-  const difference = share(bad, count) - share(otherBad, otherCount);
-  const pooled = share(bad + otherBad, count + otherCount);
-  const deviation = Math.sqrt(pooled * (1 - pooled) * (1 / count + 1 / otherCount));
+function isWorse(is: Part, was: Part, leastRequests: number, margin: number): boolean {
+  if (is.of < leastRequests || was.of < leastRequests) return false;
+  const difference = is.bad / is.of - was.bad / was.of;
+  const pooled = (is.bad + was.bad) / (is.of + was.of);
+  const deviation = Math.sqrt(pooled * (1 - pooled) * (1 / is.of + 1 / was.of));
   return difference > margin && difference > DEVIATIONS * deviation;
 }
 
-function share(part: number, whole: number): number {
-  return whole === 0 ? 0 : part / whole;
-}
-
-function percent(value: number): string {
-  return `${(100 * value).toFixed(1)} %`;
+function percent({ bad, of }: Part): string {
+  return `${((100 * bad) / of).toFixed(1)} %`;
 }

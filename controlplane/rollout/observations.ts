@@ -89,7 +89,8 @@ export class Observations {
 
   /** What all these proxies counted from one time to another; of failures, those of the filters of these names. */
   between(proxies: Iterable<string>, from: number, to: number, filters: readonly string[] = []): Figures {
-    const sum = { requests: 0, errors: 0, failures: 0, durations: new Map<number, number>() };
+    const sum = { requests: 0, errors: 0, failures: 0 };
+    const durations: ReadonlyMap<number, number>[] = [];
     for (const proxy of proxies) {
       const samples = this.#proxies.get(proxy)?.samples ?? [];
       const end = samples.findLast(({ at }) => at <= to);
@@ -98,11 +99,19 @@ export class Observations {
       sum.requests += end.requests - start.requests;
       sum.errors += end.errors - start.errors;
       for (const filter of filters) sum.failures += (end.failures.get(filter) ?? 0) - (start.failures.get(filter) ?? 0);
-      for (const [bound, count] of end.durations)
-        sum.durations.set(bound, (sum.durations.get(bound) ?? 0) + count - (start.durations.get(bound) ?? 0));
+      durations.push(
+        new Map([...end.durations].map(([bound, count]) => [bound, count - (start.durations.get(bound) ?? 0)])),
+      );
     }
-    return sum;
+    return { ...sum, durations: sumDurations(durations) };
   }
+}
+
+/** What all took together. Proxies of another version may count by other bounds: only those that all have tell anything. */
+export function sumDurations(all: readonly ReadonlyMap<number, number>[]): ReadonlyMap<number, number> {
+  const counted = all.filter(({ size }) => size > 0);
+  const bounds = [...(counted[0]?.keys() ?? [])].filter((bound) => counted.every((of) => of.has(bound)));
+  return new Map(bounds.map((bound) => [bound, counted.reduce((sum, of) => sum + (of.get(bound) ?? 0), 0)]));
 }
 
 /** Counters only fall in a new process; with a hot restart, its uptime goes on. */
@@ -113,6 +122,7 @@ function hasFallen(before: ReadonlyMap<string, number>, values: ReadonlyMap<stri
 /** Counters begin at 0 again; what was counted before cannot be compared with. */
 function forget(observed: Observed): void {
   observed.values.clear();
+  observed.durations.clear();
   observed.samples.length = 0;
 }
 

@@ -1,7 +1,7 @@
 // What one control plane sees of a rollout in its own proxies; all of them together decide how it goes on. Pure.
 import type { Ranking } from "./assignment.js";
 import { findFailure, type GateLimits } from "./gate.js";
-import type { Figures } from "./observations.js";
+import { type Figures, sumDurations } from "./observations.js";
 
 export interface Report {
   /** The step that it speaks of; -1 before the first. */
@@ -44,12 +44,11 @@ export function failureOf(reports: readonly Report[], step: number, limits: Gate
 }
 
 function sumOf(all: readonly Figures[]): Figures {
-  const sum = { requests: 0, errors: 0, failures: 0, durations: new Map<number, number>() };
-  for (const { requests, errors, failures, durations } of all) {
+  const sum = { requests: 0, errors: 0, failures: 0 };
+  for (const { requests, errors, failures } of all) {
     sum.requests += requests;
     sum.errors += errors;
     sum.failures += failures;
-    for (const [bound, count] of durations) sum.durations.set(bound, (sum.durations.get(bound) ?? 0) + count);
   }
-  return sum;
+  return { ...sum, durations: sumDurations(all.map(({ durations }) => durations)) };
 }

@@ -31,3 +31,40 @@ test("An Envoy that takes over from another counts from 0, and is no restart", (
   expect(observations.hasRestarted("p", 0)).toBe(false);
   expect(observations.between(["p"], 0, 4_000).requests).toBe(4);
 });
+
+test("What proxies took that count by different bounds is added up by the bounds that they share", () => {
+  const told = (proxy: string, at: number, uptime: number, ...bounds: [number, number][]) =>
+    observations.report(
+      proxy,
+      {
+        values: new Map([["server.uptime", uptime]]),
+        histograms: new Map([["http.a.downstream_rq_time", new Map(bounds)]]),
+      },
+      at,
+    );
+  const all = Number.POSITIVE_INFINITY;
+  told("fine", 1_000, 1, [10, 0], [15, 0], [25, 0], [all, 0]);
+  told("fine", 2_000, 2, [10, 1], [15, 2], [25, 3], [all, 4]);
+  told("coarse", 1_000, 1, [10, 0], [25, 0], [all, 0]);
+  told("coarse", 2_000, 2, [10, 5], [25, 5], [all, 6]);
+  const durations = (...proxies: string[]) => [...observations.between(proxies, 1_000, 3_000).durations];
+  expect(durations("fine")).toEqual([
+    [10, 1],
+    [15, 2],
+    [25, 3],
+    [all, 4],
+  ]);
+  expect(durations("fine", "coarse")).toEqual([
+    [10, 6],
+    [25, 8],
+    [all, 10],
+  ]);
+  // The next Envoy of that proxy has another bootstrap.
+  told("fine", 2_500, 0, [10, 0], [25, 0], [all, 0]);
+  told("fine", 3_000, 1, [10, 7], [25, 7], [all, 8]);
+  expect(durations("fine")).toEqual([
+    [10, 7],
+    [25, 7],
+    [all, 8],
+  ]);
+});

@@ -147,6 +147,7 @@ describe("the gate", () => {
     failures,
     durations: new Map([
       [10, requests - slow],
+      [35, requests - slow],
       [1_000, requests],
       [Number.POSITIVE_INFINITY, requests],
     ]),
@@ -160,11 +161,55 @@ describe("the gate", () => {
     ["chance explains it", figures(100, 3), figures(1_000, 10), "holds"],
     ["too few requests tell", figures(20, 20), figures(1_000, 0), "holds"],
     ["a third fails", figures(300, 100), figures(1_000, 0), "33.3 % of 300 requests failed"],
-    ["more are slow", figures(1_000, 0, 300), figures(1_000, 0, 20), "30.0 % of 1000 requests took longer than 10 ms"],
+    ["more are slow", figures(1_000, 0, 300), figures(1_000, 0, 20), "30.0 % of 1000 requests took longer than 35 ms"],
     ["both are slow", figures(1_000, 0, 50), figures(1_000, 0, 60), "holds"],
     ["the VM failed once", figures(10, 0, 0, 1), figures(0, 0), "VM failed"],
   ])("when %s", (_, canary, others, expected) => {
     expect(judge(canary, others)).toContain(expected);
+  });
+
+  /** Nine in ten take so long, and one in a hundred a second. Envoys count by these bounds (bootstrap.yaml). */
+  const taking = (millis: number, requests: number): Figures => ({
+    ...figures(requests, 0),
+    durations: new Map(
+      [0.5, 1, 2.5, 5, 10, 15, 25, 35, 50, 75, 100, 150, 250, 350, 500, 750, 1_000, Number.POSITIVE_INFINITY].map(
+        (bound) => [
+          bound,
+          bound >= 1_000 ? requests : bound >= millis ? 0.99 * requests : bound >= 1 ? 0.05 * requests : 0,
+        ],
+      ),
+    ),
+  });
+
+  it.each<[string, number, number, number, string]>([
+    ["a few milliseconds more", 9, 1, 1_000_000, "holds"],
+    ["a few milliseconds more, across a bound", 101, 99, 1_000_000, "holds"],
+    ["fourteen times as long, by what some requests show", 14, 1, 1_999, "holds"],
+    [
+      "twelve times as long, by what many requests show",
+      16,
+      1,
+      2_000,
+      "95.0 % of 2000 requests took longer than 15 ms",
+    ],
+    ["less than three times as long", 14, 6, 2_000, "holds"],
+    ["tens of milliseconds more, by what few requests show", 40, 1, 199, "holds"],
+    ["tens of milliseconds more", 40, 1, 200, "95.0 % of 200 requests took longer than 35 ms"],
+    ["twice as long", 200, 100, 200, "95.0 % of 200 requests took longer than 150 ms"],
+  ])("with requests that take %s", (_, canary, others, requests, expected) => {
+    expect(judge(taking(canary, requests), taking(others, requests))).toContain(expected);
+    expect(judge(taking(canary, requests), taking(others, 199))).toBe("holds");
+    expect(judge(taking(others, requests), taking(canary, requests))).toBe("holds");
+  });
+
+  it("does not take requests for slow that are counted by bounds that the others have not", () => {
+    const { durations, ...counts } = taking(1, 10_000);
+    const coarse = new Map(
+      [...durations].filter(([bound]) => [0.5, 250, 500, Number.POSITIVE_INFINITY].includes(bound)),
+    );
+    expect(judge({ ...counts, durations: coarse }, taking(1, 10_000))).toBe("holds");
+    expect(judge(taking(300, 10_000), { ...counts, durations: coarse })).toBe("holds");
+    expect(judge(taking(600, 10_000), { ...counts, durations: coarse })).toContain("longer than 500 ms");
   });
 
   it.each<[Partial<CanaryState>, string]>([

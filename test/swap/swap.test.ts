@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { ask } from "../harness/client.js";
 import { sameFilter } from "../harness/filter-modules.js";
+import type { TestProxy } from "../harness/mesh.js";
 import { testScope } from "../harness/scope.js";
 import { eventually } from "../harness/waiting.js";
 import { rollOutFlawed } from "./bad-version.js";
@@ -52,6 +53,25 @@ describe("a swap", () => {
     await workload.rollBack(plan);
     await workload.everyoneRuns("built-in");
   });
+});
+
+it("A version with which requests take longer goes back by itself", async () => {
+  await workload.push("same-4", sameFilter("4"));
+  const plan = await workload.use("same-4", { steps: [0.3, 1], holdMillis: 60_000 });
+  const canary = await eventually("one is to have it", async () =>
+    (await workload.proxies()).find(({ assigned }) => assigned === "same-4"),
+  );
+  const loads = workload.sidecars.map((proxy) =>
+    proxy.id === canary.id ? loadOn(proxy, "anna", 30, "/late") : loadOn(proxy, "anna"),
+  );
+  const ended = await workload.ended(plan);
+  for (const load of loads) await load.stop();
+  expect(ended.state).toMatchObject({ phase: "rolled-back", step: 0 });
+  expect(ended.state?.reason).toMatch(/ of \d+ requests took longer than (35|50|75|100|150) ms, and /);
+  // A bound that Envoy does not have by default.
+  const { body } = await (workload.sidecars[0] as TestProxy).get("/stats?histogram_buckets=cumulative&filter=rq_time");
+  expect(body).toContain("B35(");
+  await workload.everyoneRuns("built-in");
 });
 
 it("A version that traps goes back by itself, and the other proxies never see it", async () => {

@@ -10,7 +10,7 @@ import { type SwapMesh, startSwapMesh } from "./swapping.js";
 
 export const HOST = "reviews.default.svc.cluster.local";
 
-/** User jason goes to v2, all others to v1; /slow takes two seconds and goes to v2. */
+/** User jason goes to v2, all others to v1; /slow takes two seconds and goes to v2, /late 200 ms more than others. */
 export const RULES = virtualService(
   "reviews",
   `  - match: [{headers: {end-user: {exact: jason}}}]
@@ -18,6 +18,9 @@ export const RULES = virtualService(
   - match: [{uri: {prefix: /slow}}]
     fault: {delay: {fixedDelay: 2s, percentage: {value: 100}}}
     route: [{destination: {host: reviews, subset: v2}}]
+  - match: [{uri: {prefix: /late}}]
+    fault: {delay: {fixedDelay: 200ms, percentage: {value: 100}}}
+    route: [{destination: {host: reviews, subset: v1}}]
   - route: [{destination: {host: reviews, subset: v1}}]
 `,
 );
@@ -62,8 +65,13 @@ export function backendOf({ status, body }: Answered): string {
   return status === 200 ? JSON.parse(body).backend : `status ${status}`;
 }
 
-export function loadOn(proxy: TestProxy, user: string, concurrency = 2): Load {
-  return startLoad({ url: urlOf(proxy), headers: { host: HOST, "end-user": user }, concurrency, name: backendOf });
+export function loadOn(proxy: TestProxy, user: string, concurrency = 2, path = "/"): Load {
+  return startLoad({
+    url: urlOf(proxy, path),
+    headers: { host: HOST, "end-user": user },
+    concurrency,
+    name: backendOf,
+  });
 }
 
 /** Whether every one of them answers as the rules say. */
