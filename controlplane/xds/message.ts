@@ -1,9 +1,9 @@
-// An encoded response in two parts, of which thousands of streams share the second: the gRPC library copies it once, where
-// joining the parts before would copy it twice and leave megabytes for each stream to be collected.
+// An encoded response in two parts, of which thousands of streams share the second. They are written as they are
+// (uncopied-call.ts).
 
 const NOTHING = new Uint8Array();
 
-/** As far as the library looks at a serialized message, a Buffer. Never changed. */
+/** For the library, which would copy it, a Buffer as far as it looks at a serialized message. Never changed. */
 export class Message {
   constructor(
     readonly head: Uint8Array,

@@ -37,6 +37,7 @@ import { Departed, type ProxyStatus, type Retention } from "./status.js";
 import { type AdsCall, type AdsStream, GrpcAdsStream, type StreamHost } from "./stream.js";
 import { Streams } from "./streams.js";
 import { Turns } from "./turns.js";
+import { uncopied } from "./uncopied-call.js";
 
 /** Bounds on what clients may ask of the server. Milliseconds, bytes, counts. */
 export interface AdsLimits {
@@ -163,6 +164,9 @@ class GrpcAdsServer implements AdsServer, StreamHost {
       "grpc.max_concurrent_streams": this.#limits.maxStreamsPerConnection,
       "grpc.keepalive_time_ms": this.#limits.keepaliveMillis,
       "grpc.keepalive_timeout_ms": this.#limits.keepaliveTimeoutMillis,
+      // Nobody asks for its counts.
+      "grpc.enable_channelz": 0,
+      interceptors: [uncopied],
     });
     this.#server.addService(service, {
       streamAggregatedResources: (call: AdsCall) => this.#serve(call, sotw),
@@ -266,7 +270,7 @@ const method = (name: string) => ({
   responseStream: true,
   requestSerialize: bytesAsTheyAre,
   requestDeserialize: bytesAsTheyAre,
-  // All that the library does with it is to copy it into a buffer of its own.
+  // See uncopied-call.ts. All that the library would do with it is to copy it into a buffer of its own.
   responseSerialize: (message: Message) => message as unknown as Buffer,
   responseDeserialize: bytesAsTheyAre,
 });
