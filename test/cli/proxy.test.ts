@@ -58,11 +58,12 @@ test("An Envoy that cannot be run is named by the flag it came from", async () =
   expect(run.stderr()).toContain("--envoy is /nowhere/envoy, which does not run");
 });
 
-test("A proxy carries traffic once it says it is ready, survives its Envoy's crash, and drains on SIGTERM", async () => {
+test("A proxy carries traffic once it says it is ready, survives its Envoy's crash, logs requests, and drains on SIGTERM", async () => {
   const directory = await scope.directory();
   const backend = await startBackend(scope, "plain");
   await writeFile(join(directory, "world.yaml"), worldOf(backend));
-  const serve = runHeadgate(scope, ["serve", "--config", directory, "--ads", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+  const addresses = ["--ads", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+  const serve = runHeadgate(scope, ["serve", "--config", directory, ...addresses, "--access-log", "/dev/stdout"]);
   const { ads } = JSON.parse(await eventually("the control plane serves", () => /^\{.*\}$/m.exec(serve.stdout())?.[0]));
   const own = await loopbackAddress(scope);
   const envoy = ["--envoy", await testEnvoyBinary(), "--concurrency", "1", "--admin", `127.0.0.1:${await freePort()}`];
@@ -86,6 +87,7 @@ test("A proxy carries traffic once it says it is ready, survives its Envoy's cra
   await backend.close();
   expect((await inFlight).status).toBe(503);
   expect(await proxy.exited).toEqual({ code: 0, signal: null });
+  expect(proxy.stdout()).toContain('"path":"/hello"');
   await allGone(processes);
 });
 
