@@ -169,6 +169,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     resources: () => current?.resources.values() ?? [],
     violations,
     certificateExpiresAt: () => options.security?.tls?.expiresAt,
+    waitingStreams: () => ads.waitingStreams,
   });
   const updates = new Updates(
     async (state, before) => {

@@ -8,6 +8,8 @@ export interface StateSources {
   readonly violations: () => readonly Violation[];
   /** Of the ADS server's certificate, milliseconds since the epoch; undefined without TLS. */
   readonly certificateExpiresAt: () => number | undefined;
+  /** New streams for which the ADS server has had no time yet. */
+  readonly waitingStreams: () => number;
 }
 
 export function addStateMetrics(registry: Registry, sources: StateSources): void {
@@ -38,6 +40,14 @@ export function addStateMetrics(registry: Registry, sources: StateSources): void
     registers,
     collect() {
       this.set((sources.certificateExpiresAt() ?? 0) / 1000);
+    },
+  });
+  new Gauge({
+    name: "headgate_ads_waiting_streams",
+    help: "New streams for which there was no time yet.",
+    registers,
+    collect() {
+      this.set(sources.waitingStreams());
     },
   });
 }

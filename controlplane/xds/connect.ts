@@ -1,8 +1,7 @@
-// Who connects: what a stream's first request says of its node, and how many new streams are let in.
+// Who connects: what a stream's first request says of its node, and whether it is let in.
 import type { PeerCertificate } from "node:tls";
 import type { Metadata, status } from "@grpc/grpc-js";
 import type { Node } from "../gen/envoy/config/core/v3/base_pb.js";
-import type { Clock } from "./clock.js";
 
 /** The node as the client describes itself. Nothing of it is proved; see Peer for what is. */
 export interface NodeIdentity {
@@ -65,50 +64,4 @@ function userAgentVersion({ userAgentVersionType: version }: Node): string {
   if (version.case === "userAgentVersion") return version.value;
   const number = version.case === "userAgentBuildVersion" ? version.value.version : undefined;
   return number === undefined ? "" : `${number.majorNumber}.${number.minorNumber}.${number.patch}`;
-}
-
-/** The part of what may come in at once that is kept for addresses that did not come lately. */
-const RESERVED = 1 / 4;
-const LATELY_MILLIS = 1_000;
-
-/**
- * So many new streams a second on average, and as many at once; of one address, three quarters at once, so that whoever
- * connects again and again leaves room for others.
- */
-export class ConnectRate {
-  #tokens: number;
-  #at: number;
-  /** Addresses that were let in since then, and within as long before that. */
-  #since: number;
-  #lately = new Set<string>();
-  #before = new Set<string>();
-
-  constructor(
-    readonly perSecond: number,
-    readonly clock: Clock,
-  ) {
-    this.#tokens = perSecond;
-    this.#at = clock.now();
-    this.#since = this.#at;
-  }
-
-  /** Whether one more may come in from this address now. */
-  admit(address: string): boolean {
-    this.#refill(this.clock.now());
-    const cameLately = this.#lately.has(address) || this.#before.has(address);
-    const reserved = cameLately ? Math.floor(this.perSecond * RESERVED) : 0;
-    if (this.#tokens < 1 + reserved) return false;
-    this.#tokens--;
-    this.#lately.add(address);
-    return true;
-  }
-
-  #refill(now: number): void {
-    this.#tokens = Math.min(this.perSecond, this.#tokens + ((now - this.#at) * this.perSecond) / 1000);
-    this.#at = now;
-    if (now - this.#since < LATELY_MILLIS) return;
-    this.#before = now - this.#since < 2 * LATELY_MILLIS ? this.#lately : new Set();
-    this.#lately = new Set();
-    this.#since = now;
-  }
 }

@@ -18,10 +18,10 @@ import {
   status,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import { hostOf, isLoopback, parseAddress } from "./address.js";
+import { isLoopback, parseAddress } from "./address.js";
 import type { SnapshotCache } from "./cache.js";
 import { type Clock, systemClock } from "./clock.js";
-import { ConnectRate, type OnConnect } from "./connect.js";
+import type { OnConnect } from "./connect.js";
 import { type AdsTls, ReplaceableCredentials } from "./credentials.js";
 import { delta } from "./delta.js";
 import type { EventSink } from "./events.js";
@@ -38,6 +38,7 @@ import { type AdsCall, type AdsStream, GrpcAdsStream, type StreamHost } from "./
 import { Streams } from "./streams.js";
 import { Turns } from "./turns.js";
 import { uncopied } from "./uncopied-call.js";
+import { WaitingRoom } from "./waiting-room.js";
 
 /** Bounds on what clients may ask of the server. Milliseconds, bytes, counts. */
 export interface AdsLimits {
@@ -46,10 +47,15 @@ export interface AdsLimits {
   readonly maxStreamsPerConnection: number;
   /** On the server. */
   readonly maxStreams: number;
-  readonly connectsPerSecond: number;
-  /** Of requests that wait, of all streams together: while there are more, no new stream is let in. */
+  /** New streams that wait until there is time for them, or that were not heard yet. */
+  readonly maxWaitingStreams: number;
+  /** How long a new stream waits at most. */
+  readonly waitMillis: number;
+  /** New streams that are read at the same time. */
+  readonly maxEnteringStreams: number;
+  /** Of requests that wait, of all streams together: while there are more, no new stream is read. */
   readonly maxWaitingBytes: number;
-  /** A stream whose first request does not come within it ends, so that it takes nobody's place. */
+  /** A stream whose first request does not come within it ends, from when it is read, so that it takes nobody's place. */
   readonly firstRequestMillis: number;
   readonly keepaliveMillis: number;
   readonly keepaliveTimeoutMillis: number;
@@ -85,6 +91,8 @@ export interface AdsServer {
   close(): Promise<void>;
   /** Connected proxies, one entry a stream, then those that went; only those with the key if there is one. */
   status(key?: string): ProxyStatus[];
+  /** New streams that are open and not read yet. */
+  readonly waitingStreams: number;
   /** Where the key's proxy stands with a resource in this version; undefined when it is not connected. */
   standing(key: string, typeUrl: TypeUrl, name: string, version: string): Standing | undefined;
   /**
@@ -111,9 +119,11 @@ const DEFAULT_LIMITS: AdsLimits = {
   maxRequestBytes: 4 * 1024 * 1024,
   maxStreamsPerConnection: 100,
   maxStreams: 10_000,
-  connectsPerSecond: 200,
-  maxWaitingBytes: 128 * 1024 * 1024,
-  firstRequestMillis: 10_000,
+  maxWaitingStreams: 4_096,
+  waitMillis: 30_000,
+  maxEnteringStreams: 128,
+  maxWaitingBytes: 16 * 1024 * 1024,
+  firstRequestMillis: 30_000,
   keepaliveMillis: 30_000,
   keepaliveTimeoutMillis: 10_000,
 };
@@ -123,6 +133,8 @@ const BYTES_PER_ROUND = 1024 * 1024;
 const TURNS_PER_ROUND = 64;
 /** Of all streams together; each has one response on its way at most. */
 const MOST_ON_THE_WAY = 16 * 1024 * 1024;
+/** A new stream that takes so long to say who it is does not keep others waiting. */
+const SLOW_MILLIS = 250;
 const CLOSE_GRACE_MILLIS = 1_000;
 
 /** A server that does not listen yet. See AdsOptions and SessionOptions for what can be set, DEFAULT_* for what is. */
@@ -133,14 +145,14 @@ export function createAdsServer(options: AdsOptions): AdsServer {
 class GrpcAdsServer implements AdsServer, StreamHost {
   readonly cache: SnapshotCache;
   readonly clock: Clock;
-  readonly turns = new Turns(BYTES_PER_ROUND, TURNS_PER_ROUND, MOST_ON_THE_WAY);
+  readonly turns = new Turns(BYTES_PER_ROUND, TURNS_PER_ROUND, MOST_ON_THE_WAY, () => this.waitingRoom.askIn());
+  readonly waitingRoom: WaitingRoom;
   readonly session: SessionOptions;
   readonly onConnect: OnConnect;
   readonly onEvent: EventSink;
   readonly firstRequestMillis: number;
   readonly #options: AdsOptions;
   readonly #limits: AdsLimits;
-  readonly #rate: ConnectRate;
   readonly #departed: Departed;
   readonly #streams = new Streams();
   readonly #server: Server;
@@ -156,7 +168,14 @@ class GrpcAdsServer implements AdsServer, StreamHost {
     this.onConnect = options.onConnect;
     this.onEvent = options.onEvent ?? (() => {});
     this.firstRequestMillis = this.#limits.firstRequestMillis;
-    this.#rate = new ConnectRate(this.#limits.connectsPerSecond, this.clock);
+    this.waitingRoom = new WaitingRoom({
+      places: this.#limits.maxWaitingStreams,
+      entering: this.#limits.maxEnteringStreams,
+      slowMillis: SLOW_MILLIS,
+      waitMillis: this.#limits.waitMillis,
+      isBusy: () => this.turns.waitingBytes > this.#limits.maxWaitingBytes,
+      clock: this.clock,
+    });
     this.#departed = new Departed(options.retention ?? DEFAULT_RETENTION);
     this.#credentials = options.tls && new ReplaceableCredentials(options.tls);
     this.#server = new Server({
@@ -208,6 +227,10 @@ class GrpcAdsServer implements AdsServer, StreamHost {
     return [...connected, ...departed.filter((proxy) => key === undefined || proxy.key === key)];
   }
 
+  get waitingStreams(): number {
+    return this.waitingRoom.waiting;
+  }
+
   standing(key: string, typeUrl: TypeUrl, name: string, version: string): Standing | undefined {
     return this.#streams.of(key)[0]?.standing(typeUrl, name, version);
   }
@@ -237,10 +260,11 @@ class GrpcAdsServer implements AdsServer, StreamHost {
   }
 
   #tellDisconnect(key: string): void {
-    // A stream that was admitted at this very moment is opened before this comes.
-    setImmediate(() => {
+    const tell = () => {
       if (!this.#isConnected(key)) this.#options.onDisconnect?.(key);
-    });
+    };
+    // A stream of the key whose first request is waiting already, or that is admitted at this very moment, is open by then.
+    this.turns.request({ bytes: 0, take: () => setImmediate(tell) });
   }
 
   #isConnected(key: string): boolean {
@@ -253,12 +277,10 @@ class GrpcAdsServer implements AdsServer, StreamHost {
       refuse(status.UNAVAILABLE, "the control plane is not ready");
     } else if (this.#streams.size >= this.#limits.maxStreams) {
       refuse(status.RESOURCE_EXHAUSTED, "too many streams");
-    } else if (this.turns.waitingBytes > this.#limits.maxWaitingBytes) {
-      refuse(status.RESOURCE_EXHAUSTED, "too many requests at once");
-    } else if (!this.#rate.admit(hostOf(call.getPeer()))) {
-      refuse(status.RESOURCE_EXHAUSTED, "too many new streams at once");
     } else {
-      this.#streams.add(new GrpcAdsStream(call, protocol, this));
+      const stream = new GrpcAdsStream(call, protocol, this);
+      this.#streams.add(stream);
+      this.waitingRoom.arrive(stream);
     }
   }
 }

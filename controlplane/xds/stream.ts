@@ -1,6 +1,7 @@
 // One ADS stream: reads requests from a gRPC call and writes what its session decides, one response at a time.
 import { randomBytes } from "node:crypto";
 import { type ServerDuplexStream, status } from "@grpc/grpc-js";
+import { hostOf } from "./address.js";
 import type { SnapshotCache } from "./cache.js";
 import type { Clock } from "./clock.js";
 import { identify, type NodeIdentity, type OnConnect, type Peer } from "./connect.js";
@@ -12,6 +13,7 @@ import type { TypeUrl } from "./snapshot.js";
 import type { Standing } from "./standing.js";
 import type { ProxyStatus } from "./status.js";
 import type { Turns } from "./turns.js";
+import type { Visitor, WaitingRoom } from "./waiting-room.js";
 
 export type AdsCall = ServerDuplexStream<Buffer, Message>;
 
@@ -20,10 +22,11 @@ export interface StreamHost {
   readonly cache: SnapshotCache;
   readonly clock: Clock;
   readonly turns: Turns;
+  readonly waitingRoom: WaitingRoom;
   readonly session: SessionOptions;
   readonly onConnect: OnConnect;
   readonly onEvent: EventSink;
-  /** How long a stream may be open before its first request. */
+  /** How long a stream's first request may take, once it is read. */
   readonly firstRequestMillis: number;
   /** The stream was let in. */
   opened(stream: AdsStream): void;
@@ -47,8 +50,8 @@ const SOTW_WRAPPER_FEATURES = ["xds.config.resource-in-sotw", "xds.config.suppor
 /** A client that takes so long to read a response no longer keeps others from getting theirs. */
 const STALLED_MILLIS = 1_000;
 
-/** Serves the call until it ends. */
-export class GrpcAdsStream<Request extends AnyRequest> implements AdsStream {
+/** Serves the call until it ends, from when it has its turn in the waiting room. */
+export class GrpcAdsStream<Request extends AnyRequest> implements AdsStream, Visitor {
   #node: NodeIdentity | undefined;
   #key: string | undefined;
   #session: Session<Request> | undefined;
@@ -75,17 +78,26 @@ export class GrpcAdsStream<Request extends AnyRequest> implements AdsStream {
       protocol: protocol.name,
       ...(certificate !== undefined && { certificate }),
     };
-    this.#cancelTimer = host.clock.after(host.firstRequestMillis, () =>
-      this.end(status.DEADLINE_EXCEEDED, "the first request did not come in time"),
-    );
-    call.on("data", (bytes: Buffer) => {
-      if (this.#session === undefined) this.#guard(() => this.#first(bytes));
-      else this.#lineUp(this.#session, bytes);
-    });
     call.on("end", () => call.end());
     call.on("close", () => this.#close());
     call.on("cancelled", () => this.#close());
     call.on("error", () => this.#close());
+  }
+
+  get address(): string {
+    return hostOf(this.#peer.address);
+  }
+
+  enter(): void {
+    const { clock, firstRequestMillis } = this.host;
+    this.#cancelTimer = clock.after(firstRequestMillis, () =>
+      this.end(status.DEADLINE_EXCEEDED, "the first request did not come in time"),
+    );
+    this.call.on("data", (bytes: Buffer) => this.#lineUp(bytes));
+  }
+
+  turnAway(reason: string): void {
+    this.end(status.RESOURCE_EXHAUSTED, reason);
   }
 
   get key(): string | undefined {
@@ -166,25 +178,26 @@ export class GrpcAdsStream<Request extends AnyRequest> implements AdsStream {
     this.end(status.INTERNAL, "the control plane failed on this stream");
   }
 
-  #first(bytes: Buffer): void {
-    if (this.#isClosed) return;
-    this.#cancelTimer();
-    const request = this.#decode(bytes);
-    if (request !== undefined) void this.#admit(request);
+  /** The next request is read when this one was taken in, and the second one when the stream was let in. */
+  #lineUp(bytes: Buffer): void {
+    this.call.pause();
+    if (this.#session === undefined) {
+      this.#cancelTimer();
+      this.host.waitingRoom.heard(this);
+    }
+    this.host.turns.request({ bytes: bytes.length, take: () => this.#guard(() => this.#take(bytes)) });
   }
 
-  /** The next request is read when this one was taken in. */
-  #lineUp(session: Session<Request>, bytes: Buffer): void {
-    this.call.pause();
-    const take = () => {
-      if (this.#isClosed) return;
-      this.#guard(() => {
-        const request = this.#decode(bytes);
-        if (request !== undefined) this.#receive(session, request);
-      });
-      this.call.resume();
-    };
-    this.host.turns.request({ bytes: bytes.length, take });
+  #take(bytes: Buffer): void {
+    if (this.#isClosed) return;
+    const request = this.#decode(bytes);
+    if (request === undefined) return;
+    if (this.#session === undefined) {
+      void this.#admit(request);
+      return;
+    }
+    this.#receive(this.#session, request);
+    this.call.resume();
   }
 
   #decode(bytes: Buffer): Request | undefined {
@@ -196,14 +209,12 @@ export class GrpcAdsStream<Request extends AnyRequest> implements AdsStream {
     }
   }
 
-  /** No further request is read until it is decided whether the stream is let in. */
   async #admit(request: Request): Promise<void> {
     const node = identify(request.node);
     if ("error" in node) {
       this.end(status.INVALID_ARGUMENT, node.error);
       return;
     }
-    this.call.pause();
     try {
       const admission = await this.host.onConnect(node, this.#peer, this.call.metadata);
       if (this.#isClosed) {
@@ -222,6 +233,7 @@ export class GrpcAdsStream<Request extends AnyRequest> implements AdsStream {
     this.#key = key;
     this.#session = session;
     this.host.opened(this);
+    this.host.waitingRoom.leave(this);
     this.host.onEvent({
       type: "connect",
       key,
@@ -274,6 +286,7 @@ export class GrpcAdsStream<Request extends AnyRequest> implements AdsStream {
     this.#unwatch();
     this.#arrived();
     this.host.turns.leave(this);
+    this.host.waitingRoom.leave(this);
     this.host.closed(this);
     if (this.#key !== undefined) this.host.onEvent({ type: "disconnect", key: this.#key });
   }

@@ -28,13 +28,14 @@ export class Turns {
   #isScheduled = false;
 
   /**
-   * A round ends when it has written this much, or has served so many. While `mostOnTheWay` bytes or more are on their way,
-   * nobody has a turn.
+   * A round ends when it has written this much, or has served so many, and `onRound` is called after each. While
+   * `mostOnTheWay` bytes or more are on their way, nobody has a turn.
    */
   constructor(
     readonly bytesPerRound: number,
     readonly turnsPerRound: number,
     readonly mostOnTheWay: number,
+    readonly onRound: () => void = () => {},
   ) {}
 
   /** Lines up, unless it stands in line already. */
@@ -101,5 +102,6 @@ export class Turns {
     }
     this.#isScheduled = false;
     this.#schedule();
+    this.onRound();
   }
 }

@@ -151,6 +151,7 @@ test("Metrics count what is pushed and how it is answered, and how long that too
   await stream.accept();
   await eventually("its delivery is seen", async () => (await counted()).connects === before.connects + 1);
   expect([await sample("headgate_proxies"), await sample("headgate_ads_streams")]).toEqual([1, 1]);
+  expect(await sample("headgate_ads_waiting_streams")).toBe(0);
   await writeFile(join(directory, "c.yaml"), serviceEntry("c", endpoint(1003)));
   await stream.accept();
   await eventually("the change's delivery is seen", async () => (await counted()).changes === before.changes + 1);

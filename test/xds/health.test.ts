@@ -198,20 +198,6 @@ describe.each(["delta", "sotw"] as const)("%s", (variant) => {
   });
 });
 
-test("new streams are rate-limited with RESOURCE_EXHAUSTED", async () => {
-  const { cache, open, clock } = await stage({ limits: { connectsPerSecond: 2 } });
-  cache.set("proxy", snapshot({ [CLUSTER]: { a: "1" } }));
-  const streams = [open("delta"), open("delta"), open("delta")];
-  for (const stream of streams) stream.subscribe(CLUSTER);
-  await streams[0]?.accept();
-  await streams[1]?.accept();
-  expect((await streams[2]?.ended)?.code).toBe(status.RESOURCE_EXHAUSTED);
-  clock.advance(500);
-  const later = open("delta");
-  later.subscribe(CLUSTER);
-  expect((await later.accept()).resources).toEqual(["a@1"]);
-});
-
 test("a stream that does not say who it is in time ends, and takes nobody's place", async () => {
   const { cache, open, clock } = await stage({ limits: { maxStreams: 1, firstRequestMillis: 10_000 } });
   cache.set("proxy", snapshot({ [CLUSTER]: { a: "1" } }));

@@ -5,7 +5,6 @@ import { expect, onTestFinished, test } from "vitest";
 import { isLoopback, parseAddress } from "../../controlplane/xds/address.js";
 import { Answers } from "../../controlplane/xds/answers.js";
 import { SnapshotCache } from "../../controlplane/xds/cache.js";
-import { ConnectRate } from "../../controlplane/xds/connect.js";
 import { difference } from "../../controlplane/xds/difference.js";
 import { CLUSTER } from "../../controlplane/xds/order.js";
 import type { Snapshot } from "../../controlplane/xds/snapshot.js";
@@ -13,7 +12,6 @@ import { Departed, type ProxyStatus } from "../../controlplane/xds/status.js";
 import { Turns, type TurnTaker } from "../../controlplane/xds/turns.js";
 import { versionOf } from "../../controlplane/xds/version.js";
 import { resource, snapshot } from "./support/resources.js";
-import { TurnedClock } from "./support/turned-clock.js";
 
 test("the cache refuses a snapshot that contradicts itself, and keeps the one before", () => {
   const cache = new SnapshotCache();
@@ -220,19 +218,13 @@ test("while too much is on its way nobody has a turn, and requests are taken in 
   expect(seen).toEqual(["request", "turn", "later"]);
 });
 
-test("who connects again and again leaves a quarter of the new streams to others, and has all of them over time", () => {
-  const clock = new TurnedClock();
-  const rate = new ConnectRate(8, clock);
-  const admitted = (address: string, tries: number) =>
-    Array.from({ length: tries }, () => rate.admit(address)).filter((isIn) => isIn).length;
-  expect(admitted("10.0.0.1", 100)).toBe(6);
-  expect(admitted("10.0.0.2", 1) + admitted("10.0.0.3", 1)).toBe(2);
-  expect(admitted("10.0.0.4", 1)).toBe(0);
-  let later = 0;
-  for (let step = 0; step < 80; step++) {
-    clock.advance(125);
-    later += admitted("10.0.0.1", 100);
-  }
-  // All that 10 s give, but for what fills the reserve again.
-  expect(later).toBe(80 - 2);
+test("after each round it is told that one has passed, with what still waits", async () => {
+  const seen: number[] = [];
+  const turns: Turns = new Turns(1_000, 10, 100, () => seen.push(turns.waitingBytes));
+  const holdUp = () => {
+    for (const end = performance.now() + 15; performance.now() < end; );
+  };
+  turns.request({ bytes: 3, take: holdUp });
+  turns.request({ bytes: 4, take: () => {} });
+  await expect.poll(() => seen).toEqual([4, 0]);
 });
