@@ -7,7 +7,7 @@ import { packagePath } from "../agent/package-root.js";
 import { type CommandDefinition, type CommandIo, exitCode } from "./command.js";
 import { lockDirectory } from "./demo/directory-lock.js";
 import { followChanges } from "./demo/follow.js";
-import { followRollouts } from "./demo/follow-rollouts.js";
+import { followRollouts, standingRollouts } from "./demo/follow-rollouts.js";
 import { type Mesh, startMesh } from "./demo/mesh.js";
 import { isFree } from "./demo/network.js";
 import { allHeld, resultTable, runScenarios } from "./demo/once.js";
@@ -103,13 +103,20 @@ async function tryAll(mesh: Mesh, policies: string, io: CommandIo): Promise<numb
 async function runOn(mesh: Mesh, policies: string, io: CommandIo): Promise<number> {
   const fromHere = (path: string) => (relative(io.cwd, path).startsWith("..") ? path : relative(io.cwd, path));
   const directories = { policies: fromHere(policies), filters: fromHere(mesh.filters) };
+  // All that somebody does who has read the welcome is told.
+  const [after, before] = await Promise.all([
+    mesh.controlPlane.lastEvent().catch(() => 0),
+    standingRollouts(mesh.filters),
+  ]);
   io.stdout.write(welcome(mesh, directories, io.stdout.isTTY === true));
   const over = new AbortController();
   const either = AbortSignal.any([io.signal, over.signal]);
   const ended = mesh.controlPlane.exited.then(() => "ended" as const);
   const print = (line: string) => io.stdout.write(`${line}\n`);
-  void followRollouts(mesh.filters, print, either);
-  const followed = followChanges(mesh, print, either).then(() => "stopped" as const);
+  void followRollouts({ directory: mesh.filters, before }, print, either);
+  const followed = followChanges({ controlPlane: mesh.controlPlane, after }, print, either).then(
+    () => "stopped" as const,
+  );
   const outcome = await Promise.race([ended, followed]);
   over.abort();
   if (outcome === "stopped") {

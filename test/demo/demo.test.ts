@@ -1,6 +1,6 @@
 // The running demo as a person meets it: a page, policies to edit, words about each edit, and nothing left at the end.
 import { readFileSync } from "node:fs";
-import { copyFile, readFile, rm, writeFile } from "node:fs/promises";
+import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { ask } from "../harness/client.js";
@@ -17,7 +17,7 @@ async function versionOnPage(page: string, user?: string): Promise<string> {
 describe("The running demo", () => {
   test("shows jason another version than everyone else, and follows each edit", { timeout: 120_000 }, async () => {
     const directory = await scope.directory();
-    const policies = join(directory, "policies");
+    const policy = join(directory, "policies", "reviews.yaml");
     const { demo, page } = await startDemo(scope, directory);
     const processes = descendants(demo.pid);
     expect(processes.length).toBeGreaterThan(16);
@@ -26,7 +26,7 @@ describe("The running demo", () => {
     expect(await versionOnPage(page)).toBe("v3");
 
     const seed = await readFile("examples/policies/01-reviews-by-user.yaml", "utf8");
-    await writeFile(join(policies, "reviews.yaml"), seed.replace("exact: jason", "exact: mary"));
+    await replaceFile(policy, seed.replace("exact: jason", "exact: mary"));
     await eventually("mary gets v2", async () => (await versionOnPage(page, "mary")) === "v2");
     expect(await versionOnPage(page, "jason")).toBe("v3");
     await eventually("the edit is told", () => /VirtualService bookinfo\/reviews modified/.test(demo.stdout()));
@@ -34,15 +34,15 @@ describe("The running demo", () => {
       /acknowledged within \d+ ms by .*productpage-v1/.test(demo.stdout()),
     );
 
-    await writeFile(join(policies, "reviews.yaml"), seed.replace("subset: v3", "subzet: v3"));
+    await replaceFile(policy, seed.replace("subset: v3", "subzet: v3"));
     await eventually("the fault is told", () => /reviews\.yaml:\d+:\d+: error \[unknown-field\]/.test(demo.stdout()));
     expect(await versionOnPage(page, "mary")).toBe("v2");
 
-    await copyFile("examples/policies/01-reviews-by-user.yaml", join(policies, "reviews.yaml"));
+    await replaceFile(policy, seed);
     await eventually("jason gets v2 again", async () => (await versionOnPage(page, "jason")) === "v2");
     await eventually("the fault is taken back", () => /mended: /.test(demo.stdout()));
 
-    await rm(join(policies, "reviews.yaml"));
+    await rm(policy);
     await eventually("its removal is told", () => /VirtualService bookinfo\/reviews removed/.test(demo.stdout()));
 
     const second = runHeadgate(scope, ["demo", "--directory", directory]);
@@ -77,6 +77,12 @@ describe("The running demo", () => {
     await allGone(processes);
   });
 });
+
+/** At once: a file that is empty for long has lost its objects. */
+async function replaceFile(path: string, text: string): Promise<void> {
+  await writeFile(`${path}.new`, text);
+  await rename(`${path}.new`, path);
+}
 
 function commandOf(pid: number): string {
   return readFileSync(`/proc/${pid}/cmdline`, "utf8");

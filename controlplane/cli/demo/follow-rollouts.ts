@@ -5,18 +5,21 @@ import { rolloutText } from "../rollout-text.js";
 
 const POLL_MS = 300;
 
-/** Prints each rollout of the registry's directory when it begins, goes on and ends, until the signal aborts. */
+/** How each rollout of a registry's directory stands, in words, by its id. */
+export async function standingRollouts(directory: string): Promise<ReadonlyMap<string, string>> {
+  const rollouts = await new DirectoryRollouts(directory).list().catch(() => []);
+  return new Map(rollouts.map((rollout) => [rollout.plan.id, rolloutText(rollout)]));
+}
+
+/** Prints each rollout when it begins, goes on and ends, until the signal aborts; `before` is how they stood, which is not told. */
 export async function followRollouts(
-  directory: string,
+  { directory, before }: { readonly directory: string; readonly before: ReadonlyMap<string, string> },
   print: (line: string) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const store = new DirectoryRollouts(directory);
-  const list = async () =>
-    (await store.list().catch(() => [])).map((rollout): [string, string] => [rollout.plan.id, rolloutText(rollout)]);
-  let told = new Map(await list());
+  let told = before;
   while (!signal.aborted) {
-    const now = new Map(await list());
+    const now = await standingRollouts(directory);
     for (const [id, text] of now) if (told.get(id) !== text) print(`${new Date().toTimeString().slice(0, 8)}  ${text}`);
     told = now;
     await sleep(POLL_MS, undefined, { signal }).catch(() => {});

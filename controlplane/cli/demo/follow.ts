@@ -8,18 +8,28 @@ const RETRY_MS = 500;
 const GATHER_MS = 150;
 const INDENT = " ".repeat(10);
 
+export interface FollowedChanges {
+  readonly controlPlane: Pick<Mesh["controlPlane"], "events" | "violations">;
+  /** The id of the last event that is not told. */
+  readonly after: number;
+}
+
 /** Prints each change, and what stands wrong at the start, until the signal aborts; then resolves. */
-export async function followChanges(mesh: Mesh, print: (line: string) => void, signal: AbortSignal): Promise<void> {
-  const follower = new Follower(mesh, print);
+export async function followChanges(
+  { controlPlane, after: last }: FollowedChanges,
+  print: (line: string) => void,
+  signal: AbortSignal,
+): Promise<void> {
+  const follower = new Follower(controlPlane, print);
   const stopped = new Promise<undefined>((resolve) => {
     if (signal.aborted) resolve(undefined);
     signal.addEventListener("abort", () => resolve(undefined), { once: true });
   });
   await follower.tellViolations();
-  // Whatever fails here, the loop below tries again or the caller sees that the control plane is gone.
-  let after = await mesh.controlPlane.lastEvent().catch(() => 0);
+  let after = last;
   while (!signal.aborted) {
-    const asked = mesh.controlPlane.events(after).catch(() => undefined);
+    // Where this fails it is tried again, or the caller sees that the control plane is gone.
+    const asked = controlPlane.events(after).catch(() => undefined);
     const events = await Promise.race([asked, stopped]);
     if (signal.aborted) return;
     if (!events) await sleep(RETRY_MS);
@@ -32,13 +42,13 @@ export async function followChanges(mesh: Mesh, print: (line: string) => void, s
 }
 
 class Follower {
-  readonly #mesh: Mesh;
+  readonly #controlPlane: FollowedChanges["controlPlane"];
   readonly #print: (line: string) => void;
   #violations: ReadonlySet<string> = new Set();
   #change = { revision: 0, at: 0 };
 
-  constructor(mesh: Mesh, print: (line: string) => void) {
-    this.#mesh = mesh;
+  constructor(controlPlane: FollowedChanges["controlPlane"], print: (line: string) => void) {
+    this.#controlPlane = controlPlane;
     this.#print = print;
   }
 
@@ -63,7 +73,7 @@ class Follower {
 
   /** Those that are new, and those that are gone. */
   async tellViolations(): Promise<void> {
-    const found = await this.#mesh.controlPlane.violations().catch(() => undefined);
+    const found = await this.#controlPlane.violations().catch(() => undefined);
     if (!found) return;
     const now = new Set(found.map(violationText));
     for (const text of now) if (!this.#violations.has(text)) this.#print(`${INDENT}${text}`);
