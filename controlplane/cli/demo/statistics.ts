@@ -1,14 +1,14 @@
 // The bounds within which a random share counts as what was asked for. All of the demo's tolerances are here.
 
-/** A split may be off by two points, as the project promises; 10,000 requests stray further once in 100,000 runs. */
+/** A split may be off by two points, as the project promises; 10,000 requests stray further once in 200,000 runs. */
 export const SPLIT_TOLERANCE = 0.02;
 
-/** How often a bound may be missed although all is well: once in 10,000 runs. */
-const FALSE_ALARM = 1e-4;
+/** How often a bound may be missed although all is well: once in a million. */
+const FALSE_ALARM = 1e-6;
 
 /**
- * The least and the most successes that n independent draws of probability p give, but for one run in 10,000 (half of
- * those on each side). Exact, by the binomial distribution.
+ * The least and the most successes that n independent draws of probability p give, but for one in a million (half of those
+ * on each side). Exact, by the binomial distribution.
  */
 export function binomialRange(n: number, p: number): { readonly least: number; readonly most: number } {
   if (p <= 0) return { least: 0, most: 0 };
