@@ -3,7 +3,7 @@ import { beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { KubeObject } from "../../controlplane/kube/object.js";
 import { type Proxy, parseNode } from "../../controlplane/proxy/proxy.js";
 import { ClusterEntries } from "../../controlplane/registration/cluster-entries.js";
-import { Registrations, type RegistrationsOptions } from "../../controlplane/registration/registrations.js";
+import { Registrations } from "../../controlplane/registration/registrations.js";
 import { decodeObject } from "../../controlplane/resources/decode.js";
 import type { WorkloadGroup } from "../../controlplane/resources/workload-group.js";
 import { startBackend } from "../harness/backend.js";
@@ -50,12 +50,13 @@ describe.skipIf("error" in kubeBinaries)("on a cluster, a workload that register
     return parsed.proxy;
   }
 
-  async function replica(identity: string, options: Partial<RegistrationsOptions> = {}) {
+  /** A request for its Lease may take an eighth of the seconds. */
+  async function replica(identity: string, seconds = 40) {
     const faults: string[] = [];
     const onFault = (fault: unknown) => void (fault && faults.push(String(fault)));
-    const all = { client: cluster.client, namespace, identity, onFault, seconds: 4 };
+    const all = { client: cluster.client, namespace, identity, onFault, seconds };
     const entries = new ClusterEntries(all);
-    const settings = { graceMs: 20, retryMs: 50, group, onFault, ...options };
+    const settings = { graceMs: 20, retryMs: 50, group, onFault };
     const registrations = scope.use(new Registrations({ entries, ...settings }));
     await registrations.start();
     return { registrations, faults };
@@ -122,7 +123,7 @@ describe.skipIf("error" in kubeBinaries)("on a cluster, a workload that register
   });
 
   test("loses its entry when its replica is gone and its proxy does not come back, and that replica's Lease goes too", async () => {
-    const [a, b] = [await replica("a"), await replica("b")];
+    const [a, b] = [await replica("a", 8), await replica("b", 8)];
     for (const address of ["10.0.0.1", "10.0.0.2"]) a.registrations.connected(proxy(address));
     await eventually("both are at the first", async () => (await holders()) === "a,a");
     await a.registrations.close();
@@ -139,7 +140,7 @@ describe.skipIf("error" in kubeBinaries)("on a cluster, a workload that register
     const backend = await startBackend(scope, "vm");
     await cluster.kubectl(["apply", "-f", "-"], POLICIES(namespace, backend.port));
     const onFault = (fault: unknown) => expect(fault).toBeUndefined();
-    const registrations = new ClusterEntries({ client: cluster.client, namespace, identity: "a", onFault, seconds: 4 });
+    const registrations = new ClusterEntries({ client: cluster.client, namespace, identity: "a", onFault });
     const mesh = await startTestMesh(scope, { registrations, kubernetes: { client: cluster.client } });
     const client = await mesh.startProxy({ name: "client", namespace });
     const answer = async () => (await ask(`http://${client.address}:9080/`, { headers: { host: "cart" } })).status;

@@ -104,6 +104,7 @@ describe.skipIf("error" in kubeBinaries)("replicas on a cluster", () => {
   test("go back when a proxy rejects the version, whichever of them it is connected to", async () => {
     for (const rejected of ["a", "b"]) {
       const all = { a: await startReplica("a", 1), b: await startReplica("b", 1) };
+      for (const replica of Object.values(all)) replica.answer = { acknowledged: false };
       const { id } = await use([1]);
       const state = async () => (await commands.rollouts.list()).find(({ plan }) => plan.id === id)?.state;
       await eventually("the step has begun", async () => (await state())?.step === 0);

@@ -43,7 +43,8 @@ it("A hot restart within a rollout costs no request and does not take the versio
   await eventually("the proxy is ready", () => agent.stderr().includes("ready; "), 30_000);
   const load = startLoad({ url: `http://${own}:9080/`, headers: { host: HOST }, concurrency: 2, name: backendOf });
   await command("push", "headgate.traffic", path("same.wasm"), "--version", "same");
-  await command("use", "headgate.traffic@same", "--step", "100%", "--hold", "6s");
+  // Longer than another Envoy takes to start on a busy machine.
+  await command("use", "headgate.traffic@same", "--step", "100%", "--hold", "12s");
   await eventually("it is rolled out", async () => (await view()).proxies[0]?.running === "same");
   await writeFile(path("labels"), "app=b\n");
   await eventually("another Envoy has taken over", () => agent.stderr().includes("has taken over"), 30_000);
