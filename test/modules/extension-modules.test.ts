@@ -1,6 +1,6 @@
 // The modules of a mesh's extensions, as they come, change, fail and go.
 import { once } from "node:events";
-import { writeFile } from "node:fs/promises";
+import { rename, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -47,10 +47,10 @@ function start(options: Partial<ExtensionModulesOptions> = {}) {
 }
 
 test("A module that could not be had is tried again", async () => {
-  let asked = 0;
+  let fails = true;
   const server = createServer((_, response) => {
-    response.statusCode = ++asked === 1 ? 500 : 200;
-    response.end(asked === 1 ? "" : sameFilter("late"));
+    response.statusCode = fails ? 500 : 200;
+    response.end(fails ? "" : sameFilter("late"));
   }).listen(0, "127.0.0.1");
   scope.use({ close: () => server.close() });
   await once(server, "listening");
@@ -59,6 +59,7 @@ test("A module that could not be had is tried again", async () => {
   await update(extension);
   await eventually("it is told of", () => modules.violations[0]?.code === "unknown-module");
   expect(modules.violations[0]?.message).toMatch(/failStrategy says/);
+  fails = false;
   await eventually("it is there", () => modules.moduleFor(extension, PROXY));
   expect(modules.violations).toEqual([]);
   expect(outcomes).toEqual(["p unknown-module", "p ready"]);
@@ -98,6 +99,12 @@ function storeOf(versions: VersionStore): VersionStore {
   };
 }
 
+/** At once: half of a module would be refused, too. */
+async function replaceFile(path: string, content: string | Buffer): Promise<void> {
+  await writeFile(`${path}.new`, content);
+  await rename(`${path}.new`, path);
+}
+
 test("A file is followed: a new build is taken, a broken one is not, and extensions share its bytes", async () => {
   const path = join(await scope.directory(), "a.wasm");
   await writeFile(path, sameFilter("one"));
@@ -107,11 +114,11 @@ test("A file is followed: a new build is taken, a broken one is not, and extensi
   const bytes = (extension: WasmExtension) => modules.moduleFor(extension, PROXY)?.wasm;
   await eventually("both have it", () => bytes(a) && bytes(b));
   expect(bytes(a)).toBe(bytes(b));
-  await writeFile(path, "broken");
+  await replaceFile(path, "broken");
   await eventually("both refuse it", () => modules.violations.length === 2);
   expect(modules.violations[0]).toMatchObject({ code: "refused-module", message: expect.stringMatching(/serves on/) });
   expect(bytes(a)).toEqual(sameFilter("one"));
-  await writeFile(path, sameFilter("two"));
+  await replaceFile(path, sameFilter("two"));
   await eventually(
     "both have the next",
     () => sameFilter("two").equals(bytes(a) ?? Buffer.alloc(0)) && bytes(a) === bytes(b),

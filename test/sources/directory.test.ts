@@ -7,6 +7,9 @@ import type { Source, SourceState } from "../../controlplane/sources/source.js";
 import { entry, temporaryDirectory } from "./entries.js";
 import { Follower, hostOf, key, testSource } from "./source-suite.js";
 
+/** Milliseconds: longer than any of these tests takes from one write to the next. */
+const A_MINUTE = 60_000;
+
 testSource("a directory", async () => {
   const { directory, remove } = await temporaryDirectory();
   const source = createDirectorySource({ directory, defaultNamespace: "default" });
@@ -137,7 +140,7 @@ describe("a directory source", () => {
 
     test("is moved to a backup and written again, as vim does", async () => {
       await write("a.yaml", entry("a", "old"));
-      await start();
+      await start({ settleMs: A_MINUTE });
       await rename(join(directory, "a.yaml"), join(directory, "a.yaml~"));
       await settle();
       await write("a.yaml", entry("a", "new"));
@@ -147,7 +150,7 @@ describe("a directory source", () => {
 
     test("is emptied and then written, and takes its objects away when it stays empty", async () => {
       await write("a.yaml", entry("a", "old"));
-      await start();
+      await start({ settleMs: 1_000 });
       await truncate(join(directory, "a.yaml"));
       await settle();
       await write("a.yaml", entry("a", "new"));
@@ -161,7 +164,7 @@ describe("a directory source", () => {
     test("is cut off at any character, and is then completed", async () => {
       const text = `${entry("a", "a")}---\n${entry("b", "b")}---\n${entry("c", "c")}`;
       await write("all.yaml", text);
-      await start();
+      await start({ settleMs: A_MINUTE });
       for (let length = 0; length < text.length; length += 7) {
         await writeFile(join(directory, "all.yaml"), text.slice(0, length));
         await writeFile(join(directory, "all.yaml"), text);

@@ -111,10 +111,10 @@ describe("a reader's thread", () => {
   });
 
   test.each([
-    ["fails", "throw new Error('broken')"],
-    ["ends", "process.exit(3)"],
-    ["never answers", "for (;;);"],
-  ])("that %s costs that file alone and is replaced", async (_, fault) => {
+    ["fails", "throw new Error('broken')", {}],
+    ["ends", "process.exit(3)", {}],
+    ["never answers", "for (;;);", { timeoutMs: 4_000 }],
+  ])("that %s costs that file alone and is replaced", async (_, fault, bound) => {
     const thread = await file(
       "thread.mjs",
       `import { MessageChannel, parentPort } from "node:worker_threads";
@@ -125,7 +125,7 @@ describe("a reader's thread", () => {
          parentPort.postMessage(port2, [port2]);
        });`,
     );
-    reader = createReader({ thread: pathToFileURL(thread), timeoutMs: 2_000 });
+    reader = createReader({ thread: pathToFileURL(thread), ...bound });
     const outcomes = await Promise.all(["good", "bad", "good"].map((path) => reader?.read(request(path))));
     expect(outcomes.map((outcome) => outcome && keysOf(outcome))).toEqual([
       ["yaml-syntax"],
