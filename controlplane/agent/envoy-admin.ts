@@ -39,10 +39,14 @@ export function askAdmin(
 
 /**
  * Counters and gauges whose name matches a regular expression (RE2, found anywhere in the name), by name.
- * Envoy lists a statistic only once something has touched it, so an absent one counts as 0.
+ * Envoy lists a statistic only once something has touched it, so an absent one counts as 0. timeoutMs is askAdmin's.
  */
-export async function readStats(address: AdminAddress, filter: string): Promise<ReadonlyMap<string, number>> {
-  const answer = await askAdmin(address, "GET", `/stats?format=json&filter=${encodeURIComponent(filter)}`);
+export async function readStats(
+  address: AdminAddress,
+  filter: string,
+  timeoutMs?: number,
+): Promise<ReadonlyMap<string, number>> {
+  const answer = await askAdmin(address, "GET", `/stats?format=json&filter=${encodeURIComponent(filter)}`, timeoutMs);
   if (answer.status !== 200) throw new Error(`Envoy's admin interface answered ${answer.status}: ${answer.body}`);
   const { stats } = JSON.parse(answer.body) as { stats: { name?: string; value?: unknown }[] };
   const values = new Map<string, number>();

@@ -36,7 +36,7 @@ async function canListen(host: string, port: number): Promise<boolean> {
 }
 
 /** Holding this UDP port on an address is what claims the address; tests use TCP. */
-const CLAIM_PORT = 40_009;
+const CLAIM_PORT = 32_009;
 let next = process.pid * 251;
 
 /**

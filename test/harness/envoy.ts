@@ -57,13 +57,18 @@ export async function startTestEnvoy(
   return {
     process: envoy,
     log,
-    get: (path) => askAdmin(admin(), "GET", path, 10_000),
-    post: (path) => askAdmin(admin(), "POST", path, 10_000),
-    stat: async (name) => (await readStats(admin(), `^${name.replace(/[\\^$.|?*+()[\]{}]/g, "\\$&")}$`)).get(name) ?? 0,
-    configDump: async () => JSON.parse((await askAdmin(admin(), "GET", "/config_dump?include_eds", 10_000)).body),
+    get: (path) => askAdmin(admin(), "GET", path, PATIENCE_MS),
+    post: (path) => askAdmin(admin(), "POST", path, PATIENCE_MS),
+    async stat(name) {
+      const exactly = `^${name.replace(/[\\^$.|?*+()[\]{}]/g, "\\$&")}$`;
+      return (await readStats(admin(), exactly, PATIENCE_MS)).get(name) ?? 0;
+    },
+    configDump: async () => JSON.parse((await askAdmin(admin(), "GET", "/config_dump?include_eds", PATIENCE_MS)).body),
   };
 }
 
+/** How long an Envoy's admin may take for an answer, on a machine with little to spare for it. */
+const PATIENCE_MS = 30_000;
 const ADMIN = { address: { socket_address: { address: "127.0.0.1", port_value: 0 } } };
 
 /** The Envoy that set-up got; rejects with what to do if there is none. */

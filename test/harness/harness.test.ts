@@ -10,6 +10,7 @@ import { startTestEnvoy } from "./envoy.js";
 import { forwardingBootstrap } from "./envoy-bootstrap.js";
 import { createScope, testScope } from "./scope.js";
 import { startTcpBackend } from "./tcp-backend.js";
+import { eventually } from "./waiting.js";
 
 const scope = testScope();
 
@@ -42,7 +43,7 @@ test("A backend fails, stalls, breaks off and drops connections as it is told", 
   const stop = new AbortController();
   const stalled = ask(`${url}stall`, { signal: stop.signal });
   const half = ask(url);
-  await expect.poll(() => backend.connections.open).toBe(2);
+  await eventually("the former connections are gone", () => backend.connections.open === 2);
   stop.abort();
   await expect(stalled).rejects.toThrow();
   await backend.close();
