@@ -25,6 +25,7 @@ function faulty(path: string, fault: PolicyFault): PolicyRule {
 }
 
 const rules: PolicyRule[] = [
+  faulty("/longest", { delay: { millis: 60_000, percentage: 100 } }),
   faulty("/slower", { delay: { millis: 1500, percentage: 100 } }),
   faulty("/slow", { delay: { millis: 200, percentage: 100 } }),
   faulty("/never", { delay: { millis: 200, percentage: 0 }, abort: { httpStatus: 555, percentage: 0 } }),
@@ -96,9 +97,11 @@ test("A thousand requests wait at once, none before its time and each for itself
 test("A client that leaves during its delay takes nobody with it", async () => {
   const stop = new AbortController();
   setMaxListeners(20, stop.signal);
-  const left = Array.from({ length: 20 }, () => ask(`${envoy.url}/slow`, { signal: stop.signal }).catch(() => "left"));
+  const before = await delays();
+  const leaving = () => ask(`${envoy.url}/longest`, { signal: stop.signal }).catch(() => "left");
+  const left = Array.from({ length: 20 }, leaving);
   const stayed = timed("/slow");
-  await eventually("the requests arrived", async () => (await envoy.stat("http.front.downstream_rq_active")) >= 21);
+  await eventually("the requests arrived", async () => (await delays()) >= before + 21);
   stop.abort();
   expect(await Promise.all(left)).toEqual(left.map(() => "left"));
   expect(await stayed).toMatchObject({ status: 200, body: "slow" });
@@ -117,8 +120,9 @@ test("The filter's counters are among Envoy's statistics", async () => {
 });
 
 test("Requests that wait while the filter's code is swapped end as they would have", async () => {
+  const before = await delays();
   const waiting = Array.from({ length: 30 }, () => timed("/slower"));
-  await eventually("the requests arrived", async () => (await envoy.stat("http.front.downstream_rq_active")) >= 30);
+  await eventually("the requests arrived", async () => (await delays()) >= before + 30);
   await filter.replace({ module: await moduleOfOtherBytes(scope) });
   await eventually("the filter was swapped", async () => (await updates()) === 2);
   expect(await timed("/slow")).toMatchObject({ status: 200, body: "slow" });
@@ -129,13 +133,19 @@ test("Requests that wait while the filter's code is swapped end as they would ha
 });
 
 test("Requests that wait while only the filter's configuration changes end as they would have", async () => {
+  const before = await delays();
   const waiting = Array.from({ length: 30 }, () => timed("/slower"));
-  await eventually("the requests arrived", async () => (await envoy.stat("http.front.downstream_rq_active")) >= 30);
+  await eventually("the requests arrived", async () => (await delays()) >= before + 30);
   await filter.replace({ module: await moduleOfOtherBytes(scope), configuration: "another" });
   await eventually("the filter was swapped", async () => (await updates()) === 3);
   for (const answer of await Promise.all(waiting)) expect(answer).toMatchObject({ status: 200, body: "slower" });
   expect(await timed("/slow")).toMatchObject({ status: 200, body: "slow" });
 });
+
+/** All so far; how many are under way may be less than what was sent, once the first of them are over. */
+function delays(): Promise<number> {
+  return envoy.stat("wasmcustom.headgate.delays_injected");
+}
 
 function updates(): Promise<number> {
   return envoy.stat("extension_config_discovery.http_filter.headgate.traffic.config_reload");
