@@ -130,10 +130,10 @@ test("A bootstrap that Envoy refuses changes nothing", async () => {
 });
 
 test("One that does not start is given up without a failed request, and a later one takes over", async () => {
-  const { envoy, url, named, node } = await startSubject({ takeoverMs: 1_500 });
+  const { envoy, url, named, node } = await startSubject({ takeoverMs: 5_000 });
   const load = startLoad({ url, concurrency: 2 });
   const failure = envoy.replace(named("stuck", NEVER_STARTS));
-  expect(await failure).toMatch(/^it had not started after 1500 ms/);
+  expect(await failure).toMatch(/^it had not started after 5000 ms/);
   expect(await envoy.missing()).toBeUndefined();
   expect(await node()).toBe("first");
   expect(await envoy.replace(named("second"))).toBeUndefined();
