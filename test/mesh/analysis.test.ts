@@ -70,6 +70,33 @@ describe("a destination", () => {
   });
 });
 
+describe("http rules for a service without an HTTP port", () => {
+  const port = (protocol: string) => ({
+    "ServiceEntry shop/cart": `{hosts: [cart.shop.svc.cluster.local], resolution: STATIC, ports: [{number: 80, name: p, protocol: ${protocol}}]}`,
+  });
+  const ignored = ["ignored-field VirtualService shop/r spec.hosts[0]"];
+
+  test.each(["TCP", "HTTPS"])("are told to have no effect in sidecars: %s", (protocol) => {
+    expect(found({ ...rules(`{${TO_CART}}`), ...port(protocol) })).toEqual(ignored);
+  });
+
+  test.each(["HTTP", "HTTP2", "GRPC"])("but not with %s", (protocol) => {
+    expect(found({ ...rules(`{${TO_CART}}`), ...port(protocol) })).toEqual([]);
+  });
+
+  test("but not when they are for gateways alone", () => {
+    const bound = (rest: string) => ({
+      ...SERVICE,
+      ...port("TCP"),
+      "Gateway shop/g": "{selector: {a: b}, servers: [{port: {number: 80, name: p, protocol: HTTP}, hosts: ['*']}]}",
+      "VirtualService shop/r": `{hosts: [cart], ${rest}}`,
+    });
+    expect(found(bound(`gateways: [g], http: [{${TO_CART}}]`))).toEqual([]);
+    expect(found(bound(`gateways: [g, mesh], http: [{match: [{gateways: [g]}], ${TO_CART}}]`))).toEqual([]);
+    expect(found(bound(`gateways: [g, mesh], http: [{${TO_CART}}]`))).toEqual(ignored);
+  });
+});
+
 describe("a rule is never reached", () => {
   const rule = (match: string) => `{match: [${match}], ${TO_CART}}`;
   const unreachable = (...http: string[]) => found(rules(...http));

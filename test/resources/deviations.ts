@@ -43,6 +43,12 @@ export const DEVIATIONS: readonly Deviation[] = [
     reason: "A decision then takes time in proportion to the value's length, whatever the expression.",
   },
   {
+    subject: "Ports that say no protocol",
+    says: "A port of a Service without `appProtocol`, whose name does not begin with a protocol, is read as TCP; its protocol is not detected.",
+    reason:
+      "Protocols in which the server speaks first need no guess so. http rules for it are told to have no effect.",
+  },
+  {
     subject: "`ServiceEntry resolution`",
     says: "`DYNAMIC_DNS` is refused.",
     reason: "It is rare, and `DNS` or `NONE` serve most of its uses.",

@@ -9,7 +9,7 @@ import { destinationRuleFaults, sidecarConflicts, virtualServiceConflicts } from
 import { destinationFaults } from "./destinations.js";
 import { extensionFaults } from "./extensions.js";
 import { portConflicts } from "./gateways.js";
-import { gatewayFaults, oddWeights } from "./rules.js";
+import { gatewayFaults, oddWeights, rulesWithoutHttp } from "./rules.js";
 import { destinationRuleSecretFaults, gatewaySecretFaults } from "./secrets.js";
 import { hiddenRules } from "./sidecars.js";
 import { unreachableRules } from "./unreachable.js";
@@ -68,8 +68,10 @@ function ruleFaults(
   const known = found.get(virtualService);
   const holds = known?.services === services && known.destinationRules === destinationRules;
   if (known && holds && known.gateways === gateways) return known.violations;
+  const scope = scopeOf(virtualService.meta.namespace);
   const violations = [
-    ...destinationFaults(mesh, virtualService, scopeOf(virtualService.meta.namespace)),
+    ...destinationFaults(mesh, virtualService, scope),
+    ...rulesWithoutHttp(virtualService, scope),
     ...gatewayFaults(mesh, virtualService),
     ...unreachableRules(virtualService),
     ...oddWeights(virtualService),

@@ -6,6 +6,8 @@ import type { VirtualService } from "../../resources/virtual-service.js";
 import { ruleOrigin } from "../delegates.js";
 import { gatewayKey } from "../gateway-name.js";
 import type { Mesh } from "../mesh.js";
+import type { Scope } from "../scope.js";
+import { isHttp, type MeshService } from "../service.js";
 
 /** Gateways that a VirtualService names and that do not exist. */
 export function gatewayFaults(mesh: Mesh, virtualService: VirtualService): Violation[] {
@@ -15,6 +17,30 @@ export function gatewayFaults(mesh: Mesh, virtualService: VirtualService): Viola
     const message = `Gateway ${full} does not exist: create it, or correct the name; until then the rules do not apply there.`;
     return [violationAt(virtualService, "unknown-gateway", "warning", ["spec", "gateways", index], message)];
   });
+}
+
+/** Hosts whose services have no HTTP port: sidecars pass what is sent to them on as bytes, past the http rules. */
+export function rulesWithoutHttp(virtualService: VirtualService, scope: Scope): Violation[] {
+  const { meta, spec } = virtualService;
+  const meant = (gateways: readonly string[]) => gateways.length === 0 || gateways.includes("mesh");
+  const forSidecars = spec.http.some(
+    ({ match }) => match.length === 0 || match.some(({ gateways }) => meant(gateways)),
+  );
+  if (!forSidecars || !spec.gateways.includes("mesh")) return [];
+  return spec.hosts.flatMap((host, index) => {
+    const service = scope.resolve(host, meta.namespace);
+    if (!service || service.ports.length === 0 || service.ports.some((port) => isHttp(port.protocol))) return [];
+    const remedy =
+      service.source.kind === "Service"
+        ? "name the Service's port http, or http-..., or give it appProtocol: http"
+        : "give the port protocol: HTTP";
+    const message = `${service.hostname} has no HTTP port (${readPorts(service)}), so the http rules have no effect on it in sidecars: ${remedy}.`;
+    return [violationAt(virtualService, "ignored-field", "warning", ["spec", "hosts", index], message)];
+  });
+}
+
+function readPorts(service: MeshService): string {
+  return service.ports.map(({ number, protocol }) => `${number} is read as ${protocol}`).join(", ");
 }
 
 /** Weights count in proportion, whatever their sum; another sum than 100 is often a slip. */
