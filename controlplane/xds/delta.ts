@@ -46,11 +46,13 @@ export const delta: Protocol<DeltaRequest> = {
     const { asked, load } = subscription;
     const version = versionOf(resources);
     if (load !== undefined && asked.size > 0) subscription.endLoad();
-    else if (load !== undefined) {
-      const run = subscription.takeRun(load, maxBytes);
+    const run = subscription.load
+      ? subscription.takeRun(subscription.load, maxBytes)
+      : subscription.takeAsked(resources, maxBytes);
+    if (run !== undefined) {
       subscription.answerDue = false;
       subscription.settle(resources);
-      return run && { resources: run.resources, removed: [], fresh: run.names, version };
+      return { resources: run.resources, removed: [], fresh: run.names, version };
     }
     const out = new Collected(maxBytes);
     for (const [name, resource] of asked.drain(resources)) {

@@ -1,4 +1,5 @@
 // What a client is about to ask for because of what it was sent, so that routes wait for it too. No I/O.
+import { dependentNames } from "./dependent-names.js";
 import type { ResourceMap } from "./difference.js";
 import { Names } from "./names.js";
 import type { Dependent, Dependents } from "./order.js";
@@ -35,21 +36,17 @@ export class Expectations {
     lookUp: (typeUrl: TypeUrl) => { readonly subscription: Subscription | undefined; readonly resources: ResourceMap },
     now: number,
   ): void {
-    const found = new Map<TypeUrl, ReturnType<typeof lookUp> & { expected: Names | undefined }>();
-    for (const name of names) {
-      const dependents = this.dependents(typeUrl, name);
-      if (dependents === undefined) continue;
-      const { typeUrl: type } = dependents;
-      const target = found.get(type) ?? { ...lookUp(type), expected: undefined };
-      found.set(type, target);
-      const { subscription, resources } = target;
-      for (const dependent of namesOf(dependents, resources)) {
-        if (!resources.has(dependent)) continue;
-        if (subscription?.covers(dependent)) subscription.asked.add(dependent);
-        else {
-          target.expected ??= this.#expectationOf(type, resources, names.length, now);
-          target.expected?.add(dependent);
-        }
+    const resourcesOf = (type: TypeUrl) => lookUp(type).resources;
+    for (const [type, found] of dependentNames(this.dependents, typeUrl, names, resourcesOf)) {
+      const { subscription } = lookUp(type);
+      const isCovered = subscription?.wildcard || subscription?.names.hasAll(found.names);
+      subscription?.asked.follow(found.resources, found.names.length);
+      if (isCovered) subscription?.asked.addAll(found.names);
+      else if (found.names.length > 0) {
+        const covered = subscription?.names;
+        if (covered) subscription.asked.addAll(found.names, { set: covered, isIn: true });
+        const expected = this.#expectationOf(type, found.resources, found.names.length, now);
+        expected?.addAll(found.names, covered && { set: covered, isIn: false });
       }
     }
   }

@@ -29,6 +29,12 @@ export class Holdings {
     return this.get(name) !== undefined;
   }
 
+  /** Whether the client holds nothing of the map's names. False may be said of one that does not, if it held some once. */
+  hasNoneOf(resources: ResourceMap): boolean {
+    for (const name of this.#own.keys()) if (resources.has(name)) return false;
+    return this.#shared.every((map) => areApart(map, resources));
+  }
+
   set(name: string, held: Held): void {
     if (!this.has(name)) this.#size++;
     this.#own.set(name, held);
@@ -73,4 +79,15 @@ export class Holdings {
     }
     return undefined;
   }
+}
+
+const apart = new WeakMap<ResourceMap, WeakMap<ResourceMap, boolean>>();
+
+/** Whether no name is in both; worked out once for two maps, which must never change. */
+function areApart(a: ResourceMap, b: ResourceMap): boolean {
+  const ofA = apart.get(a) ?? new WeakMap<ResourceMap, boolean>();
+  apart.set(a, ofA);
+  const known = ofA.get(b) ?? ![...b.keys()].some((name) => a.has(name));
+  ofA.set(b, known);
+  return known;
 }

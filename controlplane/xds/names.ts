@@ -2,84 +2,21 @@
 // share, and take a bit each.
 import type { ResourceMap } from "./difference.js";
 import { partsOf } from "./joined-resources.js";
+import { BITS, bitCount, bitsFor, NO_ORDER, orderOf, patternOf, valuesOf } from "./name-order.js";
 import type { XdsResource } from "./snapshot.js";
 
-/** A snapshot's names of one type, numbered in its own order. Shared; never changed. */
-interface Order {
-  readonly names: readonly string[];
-  readonly index: ReadonlyMap<string, number>;
-}
-
-/** Fewer are not worth the numbers. */
+/** Shorter lists are not worth the bits. */
 const LEAST = 256;
-const BITS = 32;
-const NOTHING: Order = { names: [], index: new Map() };
 
-const orders = new WeakMap<ResourceMap, Order>();
-/** The last ones, the newest first: snapshots one after the other mostly have the same names. */
-let recent: readonly Order[] = [];
-const MOST_RECENT = 8;
-
-/** In the order's order. */
-const values = new WeakMap<ResourceMap, readonly XdsResource[]>();
-
-function valuesOf(resources: ResourceMap): readonly XdsResource[] {
-  const known = values.get(resources) ?? [...resources.values()];
-  values.set(resources, known);
-  return known;
-}
-
-/** A list of names as bits of an order. */
-interface Pattern {
-  readonly order: Order;
-  readonly bits: Uint32Array;
-  readonly others: readonly string[];
-}
-
-const patterns = new WeakMap<readonly string[], Pattern>();
-
-/** Worked out once a list, as long as it is for the same order. */
-function patternOf(names: readonly string[], order: Order): Pattern {
-  const known = patterns.get(names);
-  if (known?.order === order) return known;
-  const bits = new Uint32Array(Math.ceil(order.names.length / BITS));
-  const others: string[] = [];
-  for (const name of names) {
-    const index = order.index.get(name);
-    if (index === undefined) others.push(name);
-    else bits[Math.floor(index / BITS)] = (bits[Math.floor(index / BITS)] as number) | (1 << (index % BITS));
-  }
-  const pattern = { order, bits, others };
-  patterns.set(names, pattern);
-  return pattern;
-}
-
-/** Of a word of 32 bits, however signed. */
-function bitCount(word: number): number {
-  let count = 0;
-  for (let left = word; left !== 0; left &= left - 1) count++;
-  return count;
-}
-
-/** Worked out once a map, and once for maps with the same names. */
-export function orderOf(resources: ResourceMap): Order {
-  const known = orders.get(resources);
-  if (known !== undefined) return known;
-  const names = [...resources.keys()];
-  const found = recent.find((order) => isSame(order.names, names));
-  const order = found ?? { names, index: new Map(names.map((name, index) => [name, index])) };
-  recent = [order, ...recent.filter((other) => other !== order)].slice(0, MOST_RECENT);
-  orders.set(resources, order);
-  return order;
-}
-
-function isSame(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((name, index) => name === b[index]);
+/** Of a list, only those that are in the other set, or only those that are not. */
+export interface Where {
+  readonly set: Names;
+  readonly isIn: boolean;
 }
 
 /** A set of names. Iterates as a Set does, though in an order of its own: what is deleted meanwhile does not come. */
 export class Names implements Iterable<string> {
-  #order = NOTHING;
+  #order = NO_ORDER;
   /** One for each name of the order. */
   #bits = new Uint32Array(0);
   #inOrder = 0;
@@ -93,7 +30,7 @@ export class Names implements Iterable<string> {
   follow(resources: ResourceMap, count: number): void {
     if (this.size > 0 || count < LEAST) return;
     this.#order = orderOf(partsOf(resources).shared);
-    this.#bits = new Uint32Array(Math.ceil(this.#order.names.length / BITS));
+    this.#bits = bitsFor(this.#order);
   }
 
   has(name: string): boolean {
@@ -109,21 +46,38 @@ export class Names implements Iterable<string> {
   }
 
   /** Adds a list that never changes: at little cost where another set has been given the same one. */
-  addAll(names: readonly string[]): void {
-    if (names.length < LEAST) for (const name of names) this.add(name);
-    else {
-      const { bits, others } = patternOf(names, this.#order);
-      this.#turn((word) => (bits[word] as number) & ~(this.#bits[word] as number), 1);
-      for (const name of others) this.#others.add(name);
+  addAll(names: readonly string[], where?: Where | undefined): void {
+    if (names.length < LEAST || (where !== undefined && where.set.#order !== this.#order)) {
+      for (const name of names) if (where === undefined || where.set.has(name) === where.isIn) this.add(name);
+      return;
     }
+    const [bits, others] = this.#partsOf(names);
+    const flipped = where?.isIn ? 0 : -1;
+    const wanted = where === undefined ? () => -1 : (word: number) => (where.set.#bits[word] as number) ^ flipped;
+    this.#turn((word) => (bits[word] as number) & wanted(word) & ~(this.#bits[word] as number), 1);
+    for (const name of others) if (where === undefined || where.set.has(name) === where.isIn) this.#others.add(name);
   }
 
-  deleteAll(names: Names): void {
-    if (names.#order !== this.#order) for (const name of names) this.delete(name);
-    else {
-      this.#turn((word) => (names.#bits[word] as number) & (this.#bits[word] as number), -1);
-      for (const name of names.#others) this.#others.delete(name);
+  /** Of a list that never changes. */
+  hasAll(names: readonly string[]): boolean {
+    if (names.length < LEAST) return names.every((name) => this.has(name));
+    const [bits, others] = this.#partsOf(names);
+    return (
+      bits.every((wanted, word) => (wanted & ~(this.#bits[word] as number)) === 0) &&
+      others.every((name) => this.#others.has(name))
+    );
+  }
+
+  /** Those of another set, or of a list that never changes. */
+  deleteAll(names: Names | readonly string[]): void {
+    const isShort = !(names instanceof Names) && names.length < LEAST;
+    if (isShort || (names instanceof Names && names.#order !== this.#order)) {
+      for (const name of names) this.delete(name);
+      return;
     }
+    const [bits, others] = names instanceof Names ? [names.#bits, names.#others] : this.#partsOf(names);
+    this.#turn((word) => (bits[word] as number) & (this.#bits[word] as number), -1);
+    for (const name of others) this.#others.delete(name);
   }
 
   delete(name: string): boolean {
@@ -176,10 +130,21 @@ export class Names implements Iterable<string> {
     return this;
   }
 
+  /** The set as bits of the order of these resources' names; undefined when they are few, or some are not in that order. */
+  bitsOf(resources: ResourceMap): Uint32Array | undefined {
+    const isInOrder = this.#others.size === 0 && this.#inOrder >= LEAST;
+    return isInOrder && orderOf(partsOf(resources).shared) === this.#order ? this.#bits : undefined;
+  }
+
   /** The set at this moment; one list for all who have the same whole snapshot. */
   list(): readonly string[] {
     const { names } = this.#order;
     return this.#others.size === 0 && this.#inOrder === names.length ? names : [...this];
+  }
+
+  #partsOf(names: readonly string[]): readonly [bits: Uint32Array, others: readonly string[]] {
+    const { bits, others } = patternOf(names, this.#order);
+    return [bits, others];
   }
 
   #isSet(index: number): boolean {

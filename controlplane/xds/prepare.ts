@@ -1,6 +1,6 @@
 // What it takes to serve resources, whoever the client is, done in steps before the first client is served.
 import type { ResourceMap } from "./difference.js";
-import { orderOf } from "./names.js";
+import { orderOf } from "./name-order.js";
 import { DEFAULT_ORDER, mostBytes } from "./order.js";
 import { RESPONSE_BYTES, runsOf } from "./runs.js";
 import type { TypeUrl } from "./snapshot.js";

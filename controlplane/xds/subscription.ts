@@ -1,5 +1,6 @@
 // What one stream knows of one type: what the client wants, what it holds, what it still has to get. No I/O.
 import { Answers } from "./answers.js";
+import { askedRun } from "./asked-runs.js";
 import { difference, type ResourceMap } from "./difference.js";
 import { Holdings } from "./holdings.js";
 import { Names } from "./names.js";
@@ -107,6 +108,16 @@ export class Subscription {
     this.load = left.length > 0 ? { resources, runs: left } : undefined;
     if (next) this.held.add(next.byName);
     return next;
+  }
+
+  /** The first resources that were asked for, from now on taken to be held, where others ask for the same and hold none. */
+  takeAsked(resources: ResourceMap, maxBytes: number): Run | undefined {
+    if (this.load !== undefined || this.pending.size > 0 || this.removals.size > 0) return undefined;
+    const run = askedRun(this.asked, resources, maxBytes);
+    if (run === undefined || !this.held.hasNoneOf(run.byName)) return undefined;
+    this.asked.deleteAll(run.names);
+    this.held.add(run.byName);
+    return run;
   }
 
   /** What is left of a load is due name by name. */

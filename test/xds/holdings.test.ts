@@ -35,11 +35,24 @@ test("holdings read as a map in which every step was made one by one", () => {
       else if (act === "delete") for (const name of meant) holdings.delete(name);
       else for (const [name, each] of map) holdings.set(name, each);
     }
+    const some = new Map([..."acf"].map((name) => [name, resource(CLUSTER, name, "1")]));
+    // It may be said too rarely, but never wrongly.
+    if (holdings.hasNoneOf(some)) expect([...some.keys()].filter((name) => model.has(name))).toEqual([]);
     expect(holdings.size).toBe(model.size);
     expect([...holdings.keys()].sort()).toEqual([...model.keys()].sort());
     for (const name of "abcdefgh") expect(holdings.get(name)?.version).toBe(model.get(name));
   });
   fc.assert(property, { seed: 6, numRuns: 500 });
+});
+
+test("holdings that share maps tell which others have none of their names", () => {
+  const map = (names: string) => new Map([...names].map((name) => [name, resource(CLUSTER, name, "1")]));
+  const holdings = new Holdings();
+  for (const shared of ["ab", "cd"].map(map)) holdings.add(shared);
+  expect(["ef", "bc", "d", ""].map((names) => holdings.hasNoneOf(map(names)))).toEqual([true, false, false, true]);
+  holdings.set("e", resource(CLUSTER, "e", "1"));
+  expect(holdings.hasNoneOf(map("ef"))).toBe(false);
+  expect(holdings.hasNoneOf(map("f"))).toBe(true);
 });
 
 test("a map's runs have each of its resources once, in order, and are the same whoever asks", () => {

@@ -23,7 +23,10 @@ const some = fc.oneof(
 );
 
 test("names are a set, whatever is added and deleted, and while it is being gone through", () => {
-  const step = fc.tuple(fc.constantFrom("add", "add all", "delete all", "delete", "clear", "drain", "follow"), some);
+  const step = fc.tuple(
+    fc.constantFrom("add", "add all", "add where", "delete all", "delete list", "delete", "clear", "drain", "follow"),
+    some,
+  );
   fc.assert(
     fc.property(fc.array(step, { maxLength: 12 }), (steps) => {
       const names = new Names();
@@ -38,6 +41,19 @@ test("names are a set, whatever is added and deleted, and while it is being gone
           const listed = list.length < COUNT / 2 ? list : LISTED;
           names.addAll(listed);
           for (const name of listed) model.add(name);
+        }
+        if (what === "add where") {
+          const set = new Names();
+          if (list.length % 2 === 0) set.follow(FIRST, COUNT);
+          set.addAll(list);
+          const isIn = list.length % 3 === 0;
+          names.addAll(LISTED, { set, isIn });
+          for (const name of LISTED) if (list.includes(name) === isIn) model.add(name);
+        }
+        if (what === "delete list") {
+          const listed = list.length < COUNT / 2 ? list : LISTED;
+          names.deleteAll(listed);
+          for (const name of listed) model.delete(name);
         }
         if (what === "delete all") {
           const gone = new Names();
@@ -62,6 +78,7 @@ test("names are a set, whatever is added and deleted, and while it is being gone
           }
         }
         expect(names.size).toBe(model.size);
+        for (const listed of [list, LISTED]) expect(names.hasAll(listed)).toBe(listed.every((name) => model.has(name)));
         expect(new Set(names)).toEqual(model);
         expect(new Set(names.list())).toEqual(model);
         for (const name of ["n0", "n150", "n299", "n300", "strange"]) expect(names.has(name)).toBe(model.has(name));
