@@ -71,16 +71,17 @@ describe.skipIf("error" in kubeBinaries)("a writer of statuses", () => {
     const writer = await start(cluster.client);
     for (let count = 1; count <= 50; count++) writer.want(key("often"), target(object), statusWith(count));
     await written("often", statusWith(50));
+    // What is written after it would come after it.
+    const after = await make("after-often");
+    writer.want(key("after-often"), target(after), statusWith(1));
+    await written("after-often", statusWith(1));
     const { resourceVersion = "" } = object.metadata;
+    const last = (await read("often"))?.metadata.resourceVersion;
+    const selection = { namespace: "default", fieldSelector: "metadata.name=often", resourceVersion };
     let writes = 0;
-    const selection = {
-      namespace: "default",
-      fieldSelector: "metadata.name=often",
-      resourceVersion,
-      timeoutSeconds: 1,
-    };
     for await (const events of cluster.client.watch(TYPE, selection)) {
       writes += events.filter(({ type }) => type === "MODIFIED").length;
+      if (events.some(({ object: seen }) => seen.metadata.resourceVersion === last)) break;
     }
     expect(writes).toBe(1);
   });

@@ -88,13 +88,17 @@ describe.skipIf("error" in kubeBinaries)("a client of the Kubernetes API", () =>
     await client.create(CONFIG_MAPS, configMap("w1"), "default");
     await client.delete(CONFIG_MAPS, { namespace: "default", name: "w1" });
     const seen: WatchEvent[] = [];
-    const options = { namespace: "default", resourceVersion, timeoutSeconds: 1 };
-    for await (const events of client.watch(CONFIG_MAPS, options)) seen.push(...events);
+    for await (const events of client.watch(CONFIG_MAPS, { namespace: "default", resourceVersion })) {
+      seen.push(...events);
+      if (seen.some(({ type }) => type === "DELETED")) break;
+    }
     const changes = seen.filter(({ type }) => type !== "BOOKMARK");
     expect(changes.map(({ type, object }) => [type, object.metadata.name])).toEqual([
       ["ADDED", "w1"],
       ["DELETED", "w1"],
     ]);
+    const short = client.watch(CONFIG_MAPS, { namespace: "default", resourceVersion, timeoutSeconds: 1 });
+    for await (const _ of short);
     const stop = new AbortController();
     const endless = client.watch(CONFIG_MAPS, { resourceVersion, signal: stop.signal });
     await endless.next();
