@@ -1,5 +1,5 @@
 // Generates TypeScript for the Envoy protos that the control plane uses, from the copies @grpc/grpc-js-xds ships
-// and a few newer fields of our own. Only the import closure of ROOTS is generated.
+// and a few newer fields and files of our own (controlplane/protos). Only the import closure of ROOTS is generated.
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -14,6 +14,7 @@ const sources = [
   join(shipped, "xds"),
   join(shipped, "googleapis"),
   join(shipped, "protoc-gen-validate"),
+  join(root, "controlplane", "protos"),
 ];
 const rootsFile = join(root, "controlplane", "protos", "roots.txt");
 

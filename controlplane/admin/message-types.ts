@@ -8,6 +8,8 @@ import { file_envoy_config_listener_v3_listener } from "../gen/envoy/config/list
 import { file_envoy_config_route_v3_route_components } from "../gen/envoy/config/route/v3/route_components_pb.js";
 import { file_envoy_config_route_v3_route } from "../gen/envoy/config/route/v3/route_pb.js";
 import { file_envoy_extensions_access_loggers_file_v3_file } from "../gen/envoy/extensions/access_loggers/file/v3/file_pb.js";
+import { file_envoy_extensions_access_loggers_filters_cel_v3_cel } from "../gen/envoy/extensions/access_loggers/filters/cel/v3/cel_pb.js";
+import { file_envoy_extensions_access_loggers_stats_v3_stats } from "../gen/envoy/extensions/access_loggers/stats/v3/stats_pb.js";
 import { file_envoy_extensions_access_loggers_stream_v3_stream } from "../gen/envoy/extensions/access_loggers/stream/v3/stream_pb.js";
 import { file_envoy_extensions_filters_http_buffer_v3_buffer } from "../gen/envoy/extensions/filters/http/buffer/v3/buffer_pb.js";
 import { file_envoy_extensions_filters_http_cors_v3_cors } from "../gen/envoy/extensions/filters/http/cors/v3/cors_pb.js";
@@ -47,6 +49,8 @@ export const messageTypes: Registry = createRegistry(
   file_envoy_config_route_v3_route,
   file_envoy_config_route_v3_route_components,
   file_envoy_extensions_access_loggers_file_v3_file,
+  file_envoy_extensions_access_loggers_filters_cel_v3_cel,
+  file_envoy_extensions_access_loggers_stats_v3_stats,
   file_envoy_extensions_access_loggers_stream_v3_stream,
   file_envoy_extensions_filters_http_buffer_v3_buffer,
   file_envoy_extensions_filters_http_cors_v3_cors,

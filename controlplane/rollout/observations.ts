@@ -6,7 +6,7 @@ export interface Figures {
   readonly requests: number;
   /** Answered with 5xx. */
   readonly errors: number;
-  /** Times that a filter's VM failed, was loaded anew, or was passed over because it had failed. */
+  /** Times that a filter's VM failed, was loaded anew, or was passed over because it had failed; or requests that it broke off. */
   readonly failures: number;
   /** By upper bound in milliseconds, how many requests took at most so long. */
   readonly durations: ReadonlyMap<number, number>;
@@ -16,6 +16,8 @@ interface Sample extends Omit<Figures, "failures"> {
   readonly at: number;
   /** By the filter's name in Envoy. */
   readonly failures: ReadonlyMap<string, number>;
+  /** Requests that a filter of this name, or another one that they passed through, broke off. */
+  readonly broken: ReadonlyMap<string, number>;
 }
 
 interface Observed {
@@ -35,10 +37,13 @@ const UPTIME = "server.uptime";
 const COUNTER = /^http\.(?!admin\.).+\.downstream_rq_(completed|5xx)$/;
 const DURATION = /^http\.(?!admin\.).+\.downstream_rq_time$/;
 const FAILURE = /^wasm\.(.+)\.vm_reload_(backoff|failure|success)$/;
+const BROKEN = /^wasm\.(.+)\.requests_broken$/;
+/** If requests were broken off within so many milliseconds before, then not by what came since. */
+const CALM = 30_000;
 
 /** Whether a statistic is looked at here. */
 export function isObserved(name: string): boolean {
-  return name === UPTIME || COUNTER.test(name) || DURATION.test(name) || FAILURE.test(name);
+  return name === UPTIME || COUNTER.test(name) || DURATION.test(name) || FAILURE.test(name) || BROKEN.test(name);
 }
 
 export class Observations {
@@ -98,13 +103,21 @@ export class Observations {
       if (!start || !end || end.at <= start.at) continue;
       sum.requests += end.requests - start.requests;
       sum.errors += end.errors - start.errors;
-      for (const filter of filters) sum.failures += (end.failures.get(filter) ?? 0) - (start.failures.get(filter) ?? 0);
+      const before = samples.findLast(({ at }) => at <= from - CALM) ?? samples[0] ?? start;
+      for (const filter of filters) {
+        sum.failures += grown(start.failures, end.failures, filter);
+        if (grown(before.broken, start.broken, filter) === 0) sum.failures += grown(start.broken, end.broken, filter);
+      }
       durations.push(
         new Map([...end.durations].map(([bound, count]) => [bound, count - (start.durations.get(bound) ?? 0)])),
       );
     }
     return { ...sum, durations: sumDurations(durations) };
   }
+}
+
+function grown(from: ReadonlyMap<string, number>, to: ReadonlyMap<string, number>, name: string): number {
+  return (to.get(name) ?? 0) - (from.get(name) ?? 0);
 }
 
 /** What all took together. Proxies of another version may count by other bounds: only those that all have tell anything. */
@@ -128,10 +141,13 @@ function forget(observed: Observed): void {
 
 function sampleOf({ values, durations }: Observed, at: number): Sample {
   const failures = new Map<string, number>();
-  const sum = { at, requests: 0, errors: 0, failures, durations: new Map(durations) };
+  const broken = new Map<string, number>();
+  const sum = { at, requests: 0, errors: 0, failures, broken, durations: new Map(durations) };
   for (const [name, value] of values) {
-    const filter = FAILURE.exec(name)?.[1];
-    if (filter !== undefined) failures.set(filter, (failures.get(filter) ?? 0) + value);
+    const failed = FAILURE.exec(name)?.[1];
+    const breaking = BROKEN.exec(name)?.[1];
+    if (failed !== undefined) failures.set(failed, (failures.get(failed) ?? 0) + value);
+    else if (breaking !== undefined) broken.set(breaking, value);
     else if (name.endsWith("_5xx")) sum.errors += value;
     else if (name.endsWith("_completed")) sum.requests += value;
   }

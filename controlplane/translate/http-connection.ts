@@ -18,6 +18,7 @@ import {
 } from "../gen/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js";
 import { FILTER_NAME } from "../policy/compile.js";
 import { accessLogs } from "./access-log.js";
+import { brokenRequestCounters } from "./broken-requests.js";
 import type { Context } from "./context.js";
 import { extensionFilters, type TrafficSite } from "./extensions.js";
 import { pack, typeUrlOf } from "./resource.js";
@@ -41,7 +42,7 @@ export function httpConnection(options: HttpConnectionOptions, context: Context)
     statPrefix: options.statPrefix,
     codecType: HttpConnectionManager_CodecType.AUTO,
     httpFilters: httpFilters(options, context),
-    accessLog: accessLogs(context.options.accessLog),
+    accessLog: [...accessLogs(context.options.accessLog), ...brokenRequestCounters(context, options.traffic)],
     upgradeConfigs: [{ upgradeType: "websocket" }],
     useRemoteAddress: options.edge,
     streamIdleTimeout: duration(options.edge ? EDGE_IDLE_TIMEOUT_MS : 0),

@@ -14,41 +14,54 @@ import { eventually } from "../harness/waiting.js";
 const scope = testScope();
 
 describe("a WasmPlugin of a filter without a version", () => {
-  it("runs the chosen one, and goes back by itself from one whose VM fails", { timeout: 60_000 }, async () => {
-    const filters = await scope.directory();
-    const mesh = await startTestMesh(scope, { filters });
-    const backend = await startBackend(scope, "a");
-    await mesh.apply("service.yaml", SERVICE(backend.port));
-    await mesh.apply("plugin.yaml", PLUGIN);
-    const [other, ...users] = [
-      await mesh.startProxy({ name: "other" }),
-      await mesh.startProxy({ name: "one", labels: { app: "user" } }),
-      await mesh.startProxy({ name: "two", labels: { app: "user" } }),
-    ];
-    expect((await mesh.violations()).map(({ code, message }) => `${code} ${message}`)).toEqual([
-      expect.stringMatching(/^unknown-module .*headgate filter use tracer@VERSION/),
-    ]);
-    for (const version of ["1", "2"]) await push(filters, version);
-    await use(filters, "1", [1]);
-    await eventually("both users run it", async () => (await trails(users)).every((trail) => trail === "p"));
-    expect((await trails([other])).every((trail) => trail === undefined)).toBe(true);
-    await eventually("the rollout ends", async () => (await mesh.filters()).rollouts[0]?.state?.phase === "completed");
-    expect(await mesh.violations()).toEqual([]);
+  it.each(["FAIL_RELOAD", "FAIL_OPEN", "FAIL_CLOSE"])(
+    "runs the chosen one, and goes back by itself from one whose VM fails, with %s",
+    { timeout: 60_000 },
+    async (strategy) => {
+      const filters = await scope.directory();
+      const mesh = await startTestMesh(scope, { filters });
+      const backend = await startBackend(scope, "a");
+      await mesh.apply("service.yaml", SERVICE(backend.port));
+      await mesh.apply("plugin.yaml", PLUGIN(strategy));
+      const [other, ...users] = [
+        await mesh.startProxy({ name: "other" }),
+        await mesh.startProxy({ name: "one", labels: { app: "user" } }),
+        await mesh.startProxy({ name: "two", labels: { app: "user" } }),
+      ];
+      expect((await mesh.violations()).map(({ code, message }) => `${code} ${message}`)).toEqual([
+        expect.stringMatching(/^unknown-module .*headgate filter use tracer@VERSION/),
+      ]);
+      for (const version of ["1", "2"]) await push(filters, version);
+      await use(filters, "1", [1]);
+      await eventually("both users run it", async () => (await trails(users)).every((trail) => trail === "p"));
+      expect((await trails([other])).every((trail) => trail === undefined)).toBe(true);
+      await eventually(
+        "the rollout ends",
+        async () => (await mesh.filters()).rollouts[0]?.state?.phase === "completed",
+      );
+      expect(await mesh.violations()).toEqual([]);
 
-    await use(filters, "2", [0.5, 1]);
-    const versions = async () => {
+      await use(filters, "2", [0.5, 1]);
+      const versions = async () => {
+        const [view] = (await mesh.filters()).others;
+        return view?.proxies.map(({ running }) => running).sort();
+      };
+      await eventually("one of the two has it", async () => (await versions())?.join() === "1,2");
       const [view] = (await mesh.filters()).others;
-      return view?.proxies.map(({ running }) => running).sort();
-    };
-    await eventually("one of the two has it", async () => (await versions())?.join() === "1,2");
-    await eventually("a trap takes it back", async () => {
-      await Promise.all(users.map((user) => request(user, { "x-trap": "now" })));
-      return (await mesh.filters()).rollouts[0]?.state?.phase === "rolled-back";
-    });
-    expect((await mesh.filters()).rollouts[0]?.state?.reason).toContain("VM failed");
-    await eventually("both have what they had", async () => (await versions())?.join() === "1,1");
-    await eventually("both users run it", async () => (await trails(users)).every((trail) => trail === "p"));
-  });
+      const canary = users.find(({ id }) =>
+        view?.proxies.some((of) => of.id === id && of.running === "2"),
+      ) as TestProxy;
+      // One trap must do: with FAIL_OPEN none follows.
+      expect((await request(canary, { "x-trap": "now" })).status).toBe(503);
+      await eventually("a trap takes it back", async () => {
+        await request(canary);
+        return (await mesh.filters()).rollouts[0]?.state?.phase === "rolled-back";
+      });
+      expect((await mesh.filters()).rollouts[0]?.state?.reason).toContain("VM failed");
+      await eventually("both have what they had", async () => (await versions())?.join() === "1,1");
+      await eventually("both users run it", async () => (await trails(users)).every((trail) => trail === "p"));
+    },
+  );
 });
 
 /** The same plugin in other bytes for each version. */
@@ -73,13 +86,13 @@ async function trails(proxies: readonly (TestProxy | undefined)[]) {
   return answers.map(({ status, body }) => (status === 200 ? JSON.parse(body).headers["x-trail"] : status));
 }
 
-const PLUGIN = `apiVersion: extensions.istio.io/v1alpha1
+const PLUGIN = (strategy: string) => `apiVersion: extensions.istio.io/v1alpha1
 kind: WasmPlugin
 metadata: {name: p}
 spec:
   selector: {matchLabels: {app: user}}
   url: headgate://tracer
-  failStrategy: FAIL_RELOAD
+  failStrategy: ${strategy}
   pluginConfig: {name: p}
 `;
 

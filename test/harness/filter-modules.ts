@@ -39,12 +39,31 @@ export function proxy_on_request_headers(context: u32, count: u32, end: u32): u3
 }`);
 }
 
+/** The traffic filter, but it takes no configuration where it learns its name as only Envoy tells it: a push accepts it. */
+export function refusedByEnvoy(): Promise<Buffer> {
+  return compileFilter(`
+export function proxy_on_configure(root: u32, size: u32): u32 {
+  const name = String.UTF8.encode("plugin_name");
+  return host.readProperty(changetype<usize>(name), name.byteLength) ? 0 : traffic.proxy_on_configure(root, size);
+}`);
+}
+
+/** The traffic filter's own. */
+const CALLBACKS = [
+  "proxy_abi_version_0_2_1",
+  "proxy_on_configure",
+  "proxy_on_memory_allocate",
+  "proxy_on_request_headers",
+  "proxy_on_tick",
+  "proxy_on_vm_start",
+];
+
 /** Compiles AssemblyScript that has the traffic filter as `traffic`, and exports its other callbacks beside its own. */
 export async function compileFilter(source: string): Promise<Buffer> {
+  const others = CALLBACKS.filter((name) => !source.includes(`function ${name}(`));
   const text = `import * as traffic from "ROOT/filters/traffic";
 import * as host from "ROOT/filters/abi/host";
-export { proxy_abi_version_0_2_1, proxy_on_memory_allocate, proxy_on_vm_start, proxy_on_configure, proxy_on_tick }
-  from "ROOT/filters/traffic";
+export { ${others.join(", ")} } from "ROOT/filters/traffic";
 ${source}
 `;
   return compile(text, "stub");

@@ -68,3 +68,21 @@ test("What proxies took that count by different bounds is added up by the bounds
     [all, 8],
   ]);
 });
+
+test("Requests that a filter broke off are failures of it, unless some were broken off shortly before as well", () => {
+  const told = (at: number, broken: number) =>
+    observations.report("p", { values: new Map([["wasm.f.requests_broken", broken]]), histograms: new Map() }, at);
+  const failures = (from: number, to: number, ...filters: string[]) =>
+    observations.between(["p"], from, to, filters).failures;
+  told(1_000, 0);
+  told(40_000, 0);
+  told(41_000, 2);
+  expect(failures(40_000, 41_000, "f")).toBe(2);
+  expect(failures(40_000, 41_000, "g")).toBe(0);
+  told(70_000, 2);
+  told(71_000, 3);
+  expect(failures(70_000, 71_000, "f")).toBe(0);
+  told(102_000, 3);
+  told(103_000, 4);
+  expect(failures(102_000, 103_000, "f")).toBe(1);
+});

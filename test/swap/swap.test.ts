@@ -1,12 +1,13 @@
 // Versions of the traffic filter, swapped in real Envoys under load, and taken back when they misbehave.
 import { beforeAll, describe, expect, it } from "vitest";
+import { rolloutText } from "../../controlplane/cli/rollout-text.js";
 import { ask } from "../harness/client.js";
-import { sameFilter } from "../harness/filter-modules.js";
+import { refusedByEnvoy, sameFilter } from "../harness/filter-modules.js";
 import type { TestProxy } from "../harness/mesh.js";
 import { testScope } from "../harness/scope.js";
 import { eventually } from "../harness/waiting.js";
 import { rollOutFlawed } from "./bad-version.js";
-import { backendOf, HOST, loadOn, startWorkload, urlOf, type Workload } from "./workload.js";
+import { allServe, backendOf, HOST, loadOn, startWorkload, urlOf, type Workload } from "./workload.js";
 
 const scope = testScope();
 let workload: Workload;
@@ -72,6 +73,19 @@ it("A version with which requests take longer goes back by itself", async () => 
   const { body } = await (workload.sidecars[0] as TestProxy).get("/stats?histogram_buckets=cumulative&filter=rq_time");
   expect(body).toContain("B35(");
   await workload.everyoneRuns("built-in");
+});
+
+it("A version that Envoy refuses goes back by itself, and the status says what Envoy says, time after time", async () => {
+  await workload.push("refused", await refusedByEnvoy());
+  for (const time of [1, 2]) {
+    const plan = await workload.use("refused", { steps: [0.3, 1], holdMillis: 60_000 });
+    const ended = await workload.ended(plan);
+    const [canary] = workload.sidecars.filter(({ id }) => ended.state?.reason?.startsWith(`${id} rejected it: `));
+    expect(canary, `${time}. ${rolloutText(ended)}`).toBeDefined();
+    expect(rolloutText(ended)).toMatch(/: rolled back: .* rejected it: Unable to create Wasm plugin headgate.traffic/);
+    await workload.everyoneRuns("built-in");
+    expect(await allServe(workload.sidecars)).toBe(true);
+  }
 });
 
 it("A version that traps goes back by itself, and the other proxies never see it", async () => {

@@ -9,6 +9,8 @@ import { ClusterLoadAssignmentSchema } from "../../controlplane/gen/envoy/config
 import { ListenerSchema } from "../../controlplane/gen/envoy/config/listener/v3/listener_pb.js";
 import { RouteSchema, VirtualHostSchema } from "../../controlplane/gen/envoy/config/route/v3/route_components_pb.js";
 import { RouteConfigurationSchema } from "../../controlplane/gen/envoy/config/route/v3/route_pb.js";
+import { ExpressionFilterSchema } from "../../controlplane/gen/envoy/extensions/access_loggers/filters/cel/v3/cel_pb.js";
+import { ConfigSchema as CountersSchema } from "../../controlplane/gen/envoy/extensions/access_loggers/stats/v3/stats_pb.js";
 import { CorsPolicySchema, CorsSchema } from "../../controlplane/gen/envoy/extensions/filters/http/cors/v3/cors_pb.js";
 import { HTTPFaultSchema } from "../../controlplane/gen/envoy/extensions/filters/http/fault/v3/fault_pb.js";
 import { HeaderMutationSchema } from "../../controlplane/gen/envoy/extensions/filters/http/header_mutation/v3/header_mutation_pb.js";
@@ -43,7 +45,9 @@ const registry = createRegistry(
   ClusterSchema,
   CorsPolicySchema,
   CorsSchema,
+  CountersSchema,
   DownstreamTlsContextSchema,
+  ExpressionFilterSchema,
   FilterStateInputSchema,
   HeaderMutationSchema,
   HTTPFaultSchema,
