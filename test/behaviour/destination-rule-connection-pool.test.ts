@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import type { Agent } from "node:http";
 import { connect as connectHttp2, createServer as createHttp2Server, type Http2Server } from "node:http2";
 import { type AddressInfo, connect, type Socket } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate as poll, setTimeout as sleep } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type Backend, echo, failFirst, startBackend } from "../harness/backend.js";
@@ -83,6 +83,8 @@ async function startDeafServer(): Promise<number> {
   while (!isFull()) {
     fillers.push(connect(port, "127.0.0.1").on("error", () => {}));
     await sleep(50);
+    // On a busy machine the time may be up before this process has looked for what is established.
+    await poll();
   }
   scope.use({ close: () => fillers.map((socket) => socket.destroy()) });
   return port;
@@ -139,13 +141,14 @@ describe("limits", () => {
     covers("DestinationRule", "trafficPolicy.connectionPool.tcp.maxConnections");
     await apply("web", "{tcp: {maxConnections: 1}, http: {http1MaxPendingRequests: 1}}");
     web.behave(({ path }) => (path === "/hold" ? "stall" : { status: 200 }));
+    let waiting: ReturnType<typeof call> | undefined;
     await holding(1, "web", 9080, async () => {
-      const waiting = call("web", 9080).catch(() => undefined);
+      waiting = call("web", 9080);
       await eventually("one waits", async () => (await stat("web", 9080, "upstream_rq_pending_active")) === 1);
       expect((await call("web", 9080)).status).toBe(503);
       expect(await stat("web", 9080, "upstream_rq_pending_overflow")).toBe(1);
-      void waiting;
     });
+    expect((await waiting)?.status).toBe(200);
   });
 
   it("http2MaxRequests refuses the request too many, over HTTP/1.1 as well", async () => {
@@ -238,9 +241,10 @@ describe("timeouts", () => {
     await apply("raw", "{tcp: {maxConnectionDuration: 100ms}}");
     const socket = connect(9300, sidecar.address);
     const chatter = setInterval(() => socket.write("still here\n"), 10);
-    socket.on("error", () => {});
+    // What was written and not read when the connection ends is answered with a reset.
+    socket.on("error", (error: NodeJS.ErrnoException) => expect(error.code).toMatch(/ECONNRESET|EPIPE/));
     socket.resume();
-    await once(socket, "close");
+    await new Promise((resolve) => socket.on("close", resolve));
     clearInterval(chatter);
   });
 

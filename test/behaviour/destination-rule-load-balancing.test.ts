@@ -2,7 +2,7 @@
 import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { beforeAll, describe, expect, it } from "vitest";
-import { type Backend, startBackend } from "../harness/backend.js";
+import { type Backend, echo, startBackend } from "../harness/backend.js";
 import { ask } from "../harness/client.js";
 import { covers } from "../harness/covers.js";
 import { startTestMesh, type TestMesh, type TestProxy } from "../harness/mesh.js";
@@ -28,17 +28,17 @@ beforeAll(async () => {
   });
 });
 
-/** The first `count` backends, the third of them with the client's color. */
-function shop(count: number): string {
+/** A service on the first `count` backends, the third of them with the client's color. */
+function shop(count: number, name = "shop"): string {
   const endpoints = backends.slice(0, count).map(({ port }, index) => {
     const labels = `{tier: ${index < 3 ? "gold" : "iron"}, color: ${index === 2 ? "blue" : "red"}}`;
     return `  - {address: 127.0.0.1, ports: {http: ${port}}, locality: ${localities[index]}, labels: ${labels}}`;
   });
   return `apiVersion: networking.istio.io/v1
 kind: ServiceEntry
-metadata: {name: shop}
+metadata: {name: ${name}}
 spec:
-  hosts: [${host}]
+  hosts: [${name}.default.svc.cluster.local]
   location: MESH_INTERNAL
   resolution: STATIC
   ports: [{number: 9080, name: http, protocol: HTTP}]
@@ -101,29 +101,31 @@ describe("a simple load balancer", () => {
     const stop = new AbortController();
     setMaxListeners(0, stop.signal);
     const [slow] = backends;
-    slow?.behave(() => "stall");
-    const held = Array.from({ length: 60 }, () =>
-      ask(`http://${sidecar.address}:9080/`, { headers: { host }, signal: stop.signal }).catch(() => undefined),
-    );
-    // All but those that stall answer; what stalls makes its endpoint the busier one of any two.
-    await eventually("requests stall", () => (slow?.connections.open ?? 0) > 0);
-    await eventually("the others answer", async () => {
-      const active = await sidecar.stat(`cluster.outbound|9080||${host}.upstream_rq_active`);
-      return active === slow?.connections.open;
+    if (!slow) throw new Error("there are no backends");
+    let [stalled, tellOfStall] = [0, () => {}];
+    slow.behave(() => {
+      stalled += 1;
+      tellOfStall();
+      return "stall";
     });
-    const before = slow?.requests.length ?? 0;
-    const probes = Array.from({ length: 40 }, () =>
-      ask(`http://${sidecar.address}:9080/`, { headers: { host }, signal: stop.signal }).catch(() => undefined),
-    );
-    await eventually("most are answered", async () => {
-      const active = await sidecar.stat(`cluster.outbound|9080||${host}.upstream_rq_active`);
-      return active === (slow?.connections.open ?? 0);
-    });
-    // Picks of the busy one happen only when both of the two choices fall on it: 1 in 16. Round robin would give 10.
-    expect((slow?.requests.length ?? 0) - before).toBeLessThan(10);
+    const sent: Promise<unknown>[] = [];
+    /** Resolves when the request was answered, or stalls. */
+    const send = () => {
+      const stalls = new Promise<void>((resolve) => {
+        tellOfStall = resolve;
+      });
+      const one = ask(`http://${sidecar.address}:9080/`, { headers: { host }, signal: stop.signal });
+      sent.push(one.catch(() => undefined));
+      return Promise.race([sent.at(-1), stalls]);
+    };
+    while (stalled === 0) await send();
+    for (let i = 0; i < 120; i++) await send();
+    // What stalls makes its endpoint the busier one of any two: it gets what both choices fall on, 1 in 16, and six standard
+    // deviations. Round robin would give 30.
+    expect(stalled - 1).toBeLessThan(24);
     stop.abort();
-    await Promise.all([...held, ...probes]);
-    slow?.behave((request) => ({ status: 200, body: JSON.stringify(request) }));
+    await Promise.all(sent);
+    slow.behave(echo);
   });
 });
 
@@ -220,29 +222,47 @@ describe("locality load balancing", () => {
     for (const backend of backends.slice(0, 2)) backend.behave(() => ({ status: 500 }));
     await eventually("both near ones are ejected", async () => (await answer()).backend === "d");
     expect(new Set(await answers(8))).toEqual(new Set(["d"]));
-    for (const backend of backends) backend.behave((request) => ({ status: 200, body: JSON.stringify(request) }));
+    for (const backend of backends) backend.behave(echo);
   });
 });
 
 describe("warmup", () => {
-  /** How many of 60 requests a new endpoint gets beside an old one that has been there for longer than the window. */
-  async function shareOfNew(warmup: string): Promise<number> {
-    await mesh.apply("shop.yaml", shop(1));
-    await apply("{}");
-    await apply(`{loadBalancer: {simple: ROUND_ROBIN, warmup: ${warmup}}}`);
-    await answers(1);
-    // The old endpoint's own window ends.
-    await sleep(2_100);
-    await mesh.apply("shop.yaml", shop(2));
-    return tally(await answers(60)).b ?? 0;
+  const WINDOW_MS = 2_000;
+  const WARMUPS = {
+    slow: "{duration: 2s, minimumPercent: 1}",
+    even: "{duration: 2s, minimumPercent: 100}",
+    eager: "{duration: 2s, minimumPercent: 1, aggression: 20}",
+  };
+  const names = Object.keys(WARMUPS) as (keyof typeof WARMUPS)[];
+  const hostOf = (name: string) => `${name}.default.svc.cluster.local`;
+  const applyServices = (count: number) =>
+    mesh.apply("warming.yaml", names.map((name) => shop(count, name)).join("---\n"));
+  const rule = (name: keyof typeof WARMUPS) => `apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: {name: ${name}}
+spec: {host: ${name}, trafficPolicy: {loadBalancer: {simple: ROUND_ROBIN, warmup: ${WARMUPS[name]}}}}
+`;
+
+  /** Of up to 60 requests, all sent until then, the share that the new endpoint gets. */
+  async function shareOfNew(name: string, until = Number.POSITIVE_INFINITY): Promise<number> {
+    const seen: string[] = [];
+    while (seen.length < 60 && performance.now() < until) seen.push((await answer({ host: hostOf(name) })).backend);
+    return (tally(seen).b ?? 0) / seen.length;
   }
 
   it("holds a new endpoint back for its duration, from the least share on, faster with aggression", async () => {
     covers("DestinationRule", "trafficPolicy.loadBalancer.warmup", "trafficPolicy.loadBalancer.warmup.duration");
     covers("DestinationRule", "trafficPolicy.loadBalancer.warmup.minimumPercent");
     covers("DestinationRule", "trafficPolicy.loadBalancer.warmup.aggression");
-    expect(await shareOfNew("{duration: 2s, minimumPercent: 1}")).toBeLessThan(22);
-    expect(await shareOfNew("{duration: 2s, minimumPercent: 100}")).toBeGreaterThan(25);
-    expect(await shareOfNew("{duration: 2s, minimumPercent: 1, aggression: 20}")).toBeGreaterThan(22);
+    await applyServices(1);
+    await mesh.apply("warming-rules.yaml", names.map(rule).join("---\n"));
+    for (const name of names) await answers(1, { host: hostOf(name) });
+    // The old endpoint's own window ends.
+    await sleep(WINDOW_MS + 100);
+    const from = performance.now();
+    await applyServices(2);
+    expect(await shareOfNew("slow", from + WINDOW_MS * 0.75)).toBeLessThan(0.37);
+    expect(await shareOfNew("even")).toBeGreaterThan(0.42);
+    expect(await shareOfNew("eager")).toBeGreaterThan(0.37);
   });
 });
