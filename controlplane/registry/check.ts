@@ -16,7 +16,7 @@ export interface CheckLimits {
   readonly trialMillis: number;
 }
 
-export const DEFAULT_LIMITS: CheckLimits = { moduleBytes: 16 << 20, memoryBytes: 256 << 20, trialMillis: 5_000 };
+export const DEFAULT_LIMITS: CheckLimits = { moduleBytes: 16 << 20, memoryBytes: 256 << 20, trialMillis: 15_000 };
 
 /** The custom section in which a module may carry the JSON schema of its configuration. */
 export const SCHEMA_SECTION = "headgate.configuration-schema";
