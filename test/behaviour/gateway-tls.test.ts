@@ -136,10 +136,11 @@ async function status(client: Partial<KeyedCertificate> = {}, serverName = "a.ex
   }
 }
 
-/** Rejects when the handshake fails. */
+/** A connection that is open as long as the file runs, unless it is destroyed before. Rejects when the handshake fails. */
 async function handshake(options: ConnectionOptions): Promise<TLSSocket> {
   const base = { host: gateway.address, port: PORT, ca: authority.certificate, servername: "a.example.com" };
   const socket = connect({ ...base, ...options });
+  scope.use({ close: () => socket.destroy() });
   await once(socket, "secureConnect");
   return socket;
 }

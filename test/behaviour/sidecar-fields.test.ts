@@ -6,7 +6,7 @@ import { request } from "node:http";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { freePort } from "../harness/addresses.js";
+import { loopbackAddress } from "../harness/addresses.js";
 import { type Backend, startBackend } from "../harness/backend.js";
 import { certificateFiles, createAuthority } from "../harness/certificates.js";
 import { ask } from "../harness/client.js";
@@ -185,7 +185,7 @@ describe("ingress", () => {
 
   it("listens on the address in bind", async () => {
     covers("Sidecar", "ingress[].bind");
-    const port = await freePort("127.0.0.1");
+    const address = await loopbackAddress(scope);
     await mesh.apply(
       "sidecar.yaml",
       `apiVersion: networking.istio.io/v1
@@ -193,11 +193,11 @@ kind: Sidecar
 metadata: {name: default}
 spec:
   workloadSelector: {labels: {tier: gold}}
-  ingress: [{port: {number: ${port}, protocol: HTTP, name: http}, bind: 127.0.0.1, defaultEndpoint: "127.0.0.1:${web.port}"}]
+  ingress: [{port: {number: 8084, protocol: HTTP, name: http}, bind: ${address}, defaultEndpoint: "127.0.0.1:${web.port}"}]
 `,
     );
-    await eventually("it listens", async () => (await ask(`http://127.0.0.1:${port}/`)).status === 200);
-    await expect(ask(`http://${sidecar.address}:${port}/`)).rejects.toThrow("ECONNREFUSED");
+    expect((await ask(`http://${address}:8084/`)).status).toBe(200);
+    await expect(ask(`http://${sidecar.address}:8084/`)).rejects.toThrow("ECONNREFUSED");
   });
 
   it("ends TLS with files of its own", async () => {

@@ -6,6 +6,7 @@ import { covers } from "../harness/covers.js";
 import { startTestMesh, type TestMesh, type TestProxy } from "../harness/mesh.js";
 import { virtualService } from "../harness/policies.js";
 import { testScope } from "../harness/scope.js";
+import { eventually } from "../harness/waiting.js";
 
 const scope = testScope();
 const host = "reviews.default.svc.cluster.local";
@@ -63,12 +64,15 @@ function call(path = "/") {
   return ask(`http://${sidecar.address}:9080${path}`, { headers: { host } });
 }
 
-/** The status of one request, and how many tries the backends saw of it. */
+/** The status of one request, and how many tries the backends saw of it: they may read one after Envoy has given it up. */
 async function tries(): Promise<[number, number]> {
   const seen = () => near.requests.length + far.requests.length;
-  const before = seen();
+  const sent = () => sidecar.stat(`cluster.outbound|9080||${host}.upstream_rq_total`);
+  const [seenBefore, sentBefore] = [seen(), await sent()];
   const { status } = await call();
-  return [status, seen() - before];
+  const expected = (await sent()) - sentBefore;
+  await eventually("the backends see what was sent", () => seen() - seenBefore >= expected);
+  return [status, seen() - seenBefore];
 }
 
 function both(behaviour: Parameters<Backend["behave"]>[0]): void {

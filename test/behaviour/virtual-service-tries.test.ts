@@ -2,11 +2,13 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { type Backend, startBackend } from "../harness/backend.js";
 import { ask } from "../harness/client.js";
+import { sendMany } from "../harness/load.js";
 import { startTestMesh, type TestMesh, type TestProxy } from "../harness/mesh.js";
 import { serviceEntry, subsets, virtualService } from "../harness/policies.js";
 import { testScope } from "../harness/scope.js";
 
 const scope = testScope();
+const HOST = "ratings.default.svc.cluster.local";
 const FOR_TRIES = '{headgate.dev/fault-draw: "try"}';
 let mesh: TestMesh;
 let sidecar: TestProxy;
@@ -33,16 +35,13 @@ async function apply(fault: string, retries: string, annotations = FOR_TRIES): P
 /** The status of a call, and how many tries of it the backend saw. */
 async function call(): Promise<{ status: number; tries: number }> {
   ratings.requests.length = 0;
-  const { status } = await ask(`http://${sidecar.address}:9080/`, {
-    headers: { host: "ratings.default.svc.cluster.local" },
-  });
+  const { status } = await ask(`http://${sidecar.address}:9080/`, { headers: { host: HOST } });
   return { status, tries: ratings.requests.length };
 }
 
 async function succeeded(calls: number): Promise<number> {
-  let count = 0;
-  for (let i = 0; i < calls; i++) if ((await call()).status === 200) count++;
-  return count;
+  const url = `http://${sidecar.address}:9080/`;
+  return (await sendMany(calls, { url, headers: { host: HOST }, concurrency: 20 })).outcomes[200] ?? 0;
 }
 
 describe("a fault that is drawn for every try", () => {
@@ -81,4 +80,4 @@ describe("a fault that is drawn once", () => {
   });
 });
 
-const RETRIES = "cluster.outbound|9080|v1|ratings.default.svc.cluster.local.upstream_rq_retry";
+const RETRIES = `cluster.outbound|9080|v1|${HOST}.upstream_rq_retry`;
