@@ -1,4 +1,5 @@
 // StagedRollouts on traffic through a real sidecar: sticky users, growing weights, ramps by the clock, pinned testers.
+import { Agent } from "node:http";
 import { beforeAll, describe, expect, it } from "vitest";
 import { startBackend } from "../harness/backend.js";
 import { ask } from "../harness/client.js";
@@ -12,6 +13,8 @@ let mesh: TestMesh;
 let sidecar: TestProxy;
 const host = "reviews.default.svc.cluster.local";
 const users = Array.from({ length: 400 }, (_, index) => `user-${index}`);
+const agent = new Agent({ keepAlive: true, maxSockets: 32 });
+scope.use({ close: () => agent.destroy() });
 
 beforeAll(async () => {
   mesh = await startTestMesh(scope);
@@ -45,7 +48,7 @@ spec: {virtualService: reviews, route: split, ${rollout}}
 }
 
 async function backendOf(headers: Record<string, string>, path = "/"): Promise<string> {
-  const { status, body } = await ask(`http://${sidecar.address}:9080${path}`, { headers: { host, ...headers } });
+  const { status, body } = await ask(`http://${sidecar.address}:9080${path}`, { headers: { host, ...headers }, agent });
   return status === 200 ? JSON.parse(body).backend : `status ${status}`;
 }
 

@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { ProxyView } from "../../controlplane/admin/proxies.js";
 import { createBootstrap } from "../../controlplane/agent/bootstrap.js";
+import { EXTENSION_CONFIG } from "../../controlplane/xds/order.js";
 import { freePort, loopbackAddress } from "../harness/addresses.js";
 import { startBackend } from "../harness/backend.js";
 import { ask } from "../harness/client.js";
@@ -56,8 +57,9 @@ describe("kill -9 of the control plane, when the module's server is gone too", (
     const restarted = await startServe(scope, args);
     const proxies = async () =>
       ((await (await fetch(`http://${restarted.admin}/proxies`)).json()) as { proxies: ProxyView[] }).proxies;
+    // A stream that has just begun lacks nothing that it has asked for.
     await eventually("the proxy is back and in step", async () =>
-      (await proxies()).some((proxy) => proxy.state === "synced"),
+      (await proxies()).some(({ state, types }) => state === "synced" && types[EXTENSION_CONFIG] !== undefined),
     );
     const { broken, outcomes } = await load.stop();
     expect(broken).toEqual([]);

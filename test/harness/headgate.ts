@@ -39,7 +39,7 @@ export function followed(scope: Scope, child: ChildProcessByStdio<null, Readable
 }
 
 /** Seven Envoys, eight services and the control plane start, on two cores that others use too. */
-const DEMO_START_MS = 60_000;
+const DEMO_START_MS = 150_000;
 
 /** Runs the demo in a directory, and resolves once its page can be opened. */
 export async function startDemo(scope: Scope, directory: string): Promise<{ demo: Running; page: string }> {
