@@ -26,7 +26,7 @@ import { applyTryFilter } from "./fault-tries.js";
 import { groupByLocality } from "./locality.js";
 import { type EnvoyResource, encodeResource } from "./resource.js";
 import { credentialIsComplete } from "./secrets.js";
-import { applyProtocol, nameServerByHost } from "./upstream-protocol.js";
+import { applyProtocol, leaveOutDefaultProtocol, nameServerByHost } from "./upstream-protocol.js";
 import { asksByHostHeader, upstreamTls } from "./upstream-tls.js";
 import { adsSource, duration, socketAddress } from "./values.js";
 
@@ -99,13 +99,15 @@ function outboundCluster(
   if (socket) cluster.transportSocket = socket;
   if (asksByHostHeader(settings.tls, service.hostname)) nameServerByHost(cluster, settings.tls);
   applyTryFilter(cluster, service, port, subset?.name, context);
+  leaveOutDefaultProtocol(cluster);
   const assignment = loadAssignment(name, groupByLocality(endpoints, settings, context.proxy));
   const original = goesToOriginalDestination(service, port, settings, context);
   if (original) {
     setOriginalDestination(cluster);
   } else if (service.resolution === "static") {
     cluster.clusterDiscoveryType = { case: "type", value: Cluster_DiscoveryType.EDS };
-    cluster.edsClusterConfig = create(Cluster_EdsClusterConfigSchema, { edsConfig: adsSource(), serviceName: name });
+    // Endpoints are asked for by the cluster's own name.
+    cluster.edsClusterConfig = create(Cluster_EdsClusterConfigSchema, { edsConfig: adsSource() });
   } else {
     const type = service.resolution === "dns" ? Cluster_DiscoveryType.STRICT_DNS : Cluster_DiscoveryType.LOGICAL_DNS;
     cluster.clusterDiscoveryType = { case: "type", value: type };
@@ -169,6 +171,7 @@ export function inboundCluster(
   });
   applySettings(cluster, connectionPool ? { connectionPool } : {});
   applyProtocol(cluster, protocol, connectionPool);
+  leaveOutDefaultProtocol(cluster);
   return encodeResource(ClusterSchema, name, cluster);
 }
 
