@@ -42,6 +42,7 @@ interface Progress {
 export class Reporter {
   readonly #options: ReporterOptions;
   #progress: Progress | undefined;
+  #heldUpAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: ReporterOptions) {
     this.#options = options;
@@ -55,6 +56,11 @@ export class Reporter {
     const rolloutBeganAt = known?.step === BEFORE ? now : known?.rolloutBeganAt;
     this.#progress = { id, step, beganAt: now, beganOn: Date.now(), rolloutBeganAt };
     return true;
+  }
+
+  /** This control plane was held up until now, so that it has yet to hear what proxies told meanwhile. */
+  heldUp(): void {
+    this.#heldUpAt = this.#options.now();
   }
 
   /** How long ago the last step began, milliseconds. */
@@ -103,7 +109,7 @@ export class Reporter {
       acknowledged,
       ...(rejection && rejection.at >= beganOn ? { rejected: rejection.message } : {}),
       restarted: observations.hasRestarted(id, beganAt),
-      silentMillis: heard === undefined ? 0 : at - Math.max(heard, beganAt),
+      silentMillis: heard === undefined ? 0 : at - Math.max(heard, beganAt, this.#heldUpAt),
       waitedMillis: at - beganAt,
     };
   }

@@ -23,6 +23,8 @@ export interface RunnerOptions extends Omit<ReporterOptions, "gate"> {
 /** Milliseconds. */
 const PERIOD = 200;
 const MODULE_RETRY = 5_000;
+/** A turn that judges so late comes after a time in which nothing else was done either. */
+const HELD_UP = 1_000;
 
 export class RolloutRunner {
   readonly #options: RunnerOptions;
@@ -39,6 +41,8 @@ export class RolloutRunner {
   /** Those whose modules are here. */
   #serving: readonly Rollout[] = [];
   #loop: Promise<void> = Promise.resolve();
+  /** When the present turn was to begin. */
+  #dueAt = 0;
   /** By filter and proxy. */
   #assigned: ReadonlyMap<string, string | undefined> = new Map();
 
@@ -104,6 +108,7 @@ export class RolloutRunner {
 
   async #run(): Promise<void> {
     let fault = "";
+    this.#dueAt = this.#options.now();
     const backoff = new Backoff({ first: PERIOD });
     while (!this.#stopped.signal.aborted) {
       try {
@@ -121,6 +126,7 @@ export class RolloutRunner {
   }
 
   async #wait(millis: number): Promise<void> {
+    this.#dueAt = this.#options.now() + millis;
     await sleep(millis, undefined, { signal: this.#stopped.signal }).catch(() => {});
   }
 
@@ -186,6 +192,7 @@ export class RolloutRunner {
     const { plan, state } = rollout;
     const { peers } = this.#options.storage;
     const failure = this.#whyUnwanted(rollout);
+    if (this.#options.now() - this.#dueAt > HELD_UP) this.#reporter.heldUp();
     const own = { ...this.#reporter.reportOf(rollout), ...(failure === undefined ? {} : { failure }) };
     peers.tell(plan.id, own);
     if (!peers.leads || this.#reporter.age < peers.patience) return;
