@@ -43,7 +43,7 @@ export const configCommand: CommandDefinition = {
     }
     const admin = String(options.admin);
     const proxies = await readAdmin(admin, "/proxies");
-    if ("error" in proxies) return fail(exitCode.unavailable, proxies.error);
+    if ("error" in proxies) return fail(proxies.code, proxies.error);
     const connected = (proxies.value as { proxies: ProxyView[] }).proxies.filter((proxy) => proxy.connected);
     const found = findProxy(connected, wanted);
     if ("error" in found) return fail(exitCode.failed, found.error);

@@ -66,7 +66,7 @@ export const diffCommand: CommandDefinition = {
       }
       return changes.length > 0 ? exitCode.failed : exitCode.ok;
     } catch (error) {
-      if (error instanceof AdminFault) return fail(exitCode.unavailable, error.message);
+      if (error instanceof AdminFault) return fail(error.code, error.message);
       throw error;
     }
   },

@@ -1,6 +1,7 @@
 // `headgate filter use|status|rollback|history`: which proxies run which version.
 import { FilterRegistry, parseReference } from "../registry/registry.js";
 import { counts, type Rollout, type RolloutPlan } from "../rollout/plan.js";
+import type { VersionCount } from "../rollout/version-counts.js";
 import type { FilterView } from "../rollout/view.js";
 import { readAdmin } from "./admin-client.js";
 import { type CommandDefinition, exitCode, type OptionValues } from "./command.js";
@@ -72,13 +73,13 @@ export const filterStatusCommand: CommandDefinition = {
     const read = await readAdmin(String(options.admin), "/filters");
     if ("error" in read) {
       io.stderr.write(`headgate filter status: ${read.error}\n`);
-      return exitCode.unavailable;
+      return read.code;
     }
     if (options.output === "json") {
       io.stdout.write(`${JSON.stringify(read.value, null, 2)}\n`);
       return exitCode.ok;
     }
-    const { filter, proxies, others, rollouts } = read.value as FilterView;
+    const { filter, proxies, others, elsewhere, rollouts } = read.value as FilterView;
     const [newest] = rollouts;
     if (newest) io.stdout.write(`${rolloutText(newest)}\n`);
     io.stdout.write(
@@ -89,6 +90,10 @@ export const filterStatusCommand: CommandDefinition = {
         ),
       ),
     );
+    if (elsewhere.length === 0) return exitCode.ok;
+    const row = ({ filter, proxies, running, assigned }: VersionCount) => [filter, `${proxies}`, running, assigned];
+    io.stdout.write("\nunder other replicas of the control plane:\n");
+    io.stdout.write(table(["FILTER", "PROXIES", "RUN", "SHOULD RUN"], elsewhere.map(row)));
     return exitCode.ok;
   },
 };

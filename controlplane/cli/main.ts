@@ -1,5 +1,7 @@
 // The `headgate` command: registers the commands, which are data, and runs the one that was asked for.
+import { readFileSync } from "node:fs";
 import { Command, CommanderError, Option } from "commander";
+import { packagePath } from "../agent/package-root.js";
 import { type CommandDefinition, type CommandIo, exitCode, type OptionValues } from "./command.js";
 import { loadCommands } from "./commands.js";
 
@@ -8,17 +10,22 @@ const GROUPS: ReadonlyMap<string, string> = new Map([
   ["filter", "keep versions of filters, and swap them in running proxies"],
 ]);
 
+const HELP_HINT = "(add --help for what there is)";
+
 /** Runs a command line (without node and script) and resolves with the exit code. */
 export async function runCommand(words: readonly string[], io: CommandIo): Promise<number> {
   let code: number = exitCode.ok;
   const program = new Command("headgate")
     .description("Istio traffic policies on stock Envoys, decided by one small Wasm filter.")
+    .version(packageVersion(), "--version", "print the version")
+    // Behind a command --version is that command's own.
+    .enablePositionalOptions()
     .exitOverride()
     .configureOutput({
       writeOut: (text) => void io.stdout.write(text),
       writeErr: (text) => void io.stderr.write(text),
     })
-    .showHelpAfterError("(add --help for what there is)");
+    .showHelpAfterError(HELP_HINT);
   for (const definition of await loadCommands(words[0])) {
     const [group, rest] = definition.name.split(" ");
     const parent = rest === undefined ? program : groupOf(program, group as string);
@@ -37,6 +44,10 @@ export async function runCommand(words: readonly string[], io: CommandIo): Promi
   return code;
 }
 
+function packageVersion(): string {
+  return JSON.parse(readFileSync(packagePath("package.json"), "utf8")).version;
+}
+
 function groupOf(program: Command, name: string): Command {
   const known = program.commands.find((command) => command.name() === name);
   if (known) return known;
@@ -52,7 +63,8 @@ function toCommand(
 ): Command {
   const command = new Command(definition.name.split(" ").at(-1))
     .summary(definition.summary)
-    .description([`${definition.summary}.`, definition.description].filter(Boolean).join("\n\n"))
+    .description([`${definition.summary}.`, unwrapped(definition.description)].filter(Boolean).join("\n\n"))
+    .showHelpAfterError(HELP_HINT)
     .exitOverride();
   for (const { name, required, variadic, summary } of definition.arguments ?? []) {
     const word = variadic ? `${name}...` : name;
@@ -61,6 +73,11 @@ function toCommand(
   for (const option of definition.options) command.addOption(toOption(option));
   command.action(async () => run(command.args, command.opts()));
   return command;
+}
+
+/** Paragraphs as one line each, which are then broken to the terminal's width; indented lines stay. */
+function unwrapped(description: string | undefined): string | undefined {
+  return description?.replace(/(?<=\S)\n(?=\S)/g, " ");
 }
 
 function toOption(definition: CommandDefinition["options"][number]): Option {

@@ -12,6 +12,7 @@ import type { KubernetesSourceOptions } from "../sources/kubernetes.js";
 import type { SourceState } from "../sources/source.js";
 import type { AdsEvent } from "../xds/events.js";
 import { type CommandDefinition, type CommandIo, exitCode, type OptionValues } from "./command.js";
+import { findNoDirectory } from "./directories.js";
 import { type Read, readHostPort } from "./flag-values.js";
 import { printable } from "./printable.js";
 import { rolloutText } from "./rollout-text.js";
@@ -80,6 +81,12 @@ export const serveCommand: CommandDefinition = {
       log("there is nothing to read: give --config DIR, or --kube");
       return exitCode.usage;
     }
+    const directories = ((options.config ?? []) as readonly string[]).map((directory) => resolve(io.cwd, directory));
+    const noDirectory = await findNoDirectory(directories);
+    if (noDirectory !== undefined) {
+      log(`--config ${noDirectory}`);
+      return exitCode.usage;
+    }
     const status = await startServeStatus(options);
     if ("error" in status) {
       log(status.error);
@@ -96,7 +103,6 @@ export const serveCommand: CommandDefinition = {
       const { kubernetes, kubeStatus, registrations, admission, security } = read.value;
       authority = read.value.authority;
       for (const warning of security.warnings) log(`warning: ${warning}`);
-      const directories = ((options.config ?? []) as readonly string[]).map((directory) => resolve(io.cwd, directory));
       webhook =
         admission && (await startWebhook({ ...admission, onNotice: (text) => log(printable(`webhook: ${text}`)) }));
       const sayOfFilters = (notice: string) => log(printable(`the cluster's ${notice}`));

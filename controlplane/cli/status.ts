@@ -28,7 +28,7 @@ export const statusCommand: CommandDefinition = {
     const read = await readAdmin(String(options.admin), "/proxies");
     if ("error" in read) {
       io.stderr.write(`headgate status: ${read.error}\n`);
-      return exitCode.unavailable;
+      return read.code;
     }
     const { revision, proxies: all } = read.value as Status;
     const found = wanted === undefined ? undefined : findProxy(all, wanted);

@@ -5,7 +5,8 @@ import type { Violation } from "../resources/violation.js";
 export function violationText(violation: Violation): string {
   const { position, severity, code, kind, namespace, name, path, message } = violation;
   const place = position ? `${position.file}:${position.line}:${position.column}: ` : "";
-  const object = kind ? ` ${kind} ${namespace ?? ""}/${name ?? ""}` : "";
+  const named = name === undefined ? "" : ` ${namespace ?? ""}/${name}`;
+  const object = kind ? ` ${kind}${named}` : "";
   return `${place}${severity} [${code}]${object}${path ? ` ${path}` : ""}: ${message}`;
 }
 

@@ -131,20 +131,23 @@ function findDecoder(value: Readonly<Record<string, unknown>>, report: Report): 
     if (typeof value[name] === "string" && value[name] !== "") continue;
     report.error("not-an-object", [name], `The document is no object that Headgate reads: it has no ${name}.`);
   }
+  const decoder = typeof kind === "string" && Object.hasOwn(DECODERS, kind) ? DECODERS[kind as Kind] : undefined;
+  if (!report.failed && !decoder?.apiVersions.includes(apiVersion as string)) {
+    // Such a one needs no name either: a kustomization has none.
+    reportUnknownKind(apiVersion as string, kind as string, decoder, report);
+    return undefined;
+  }
   if (!isObject(metadata) || typeof metadata.name !== "string" || metadata.name === "") {
     report.error("not-an-object", ["metadata", "name"], "The object has no name; set metadata.name.");
   }
-  if (report.failed) return undefined;
-  const decoder = Object.hasOwn(DECODERS, kind as string) ? DECODERS[kind as Kind] : undefined;
-  if (decoder?.apiVersions.includes(apiVersion as string)) return decoder;
-  reportUnknownKind(apiVersion as string, kind as string, decoder, report);
-  return undefined;
+  return report.failed ? undefined : decoder;
 }
 
 /** Other groups' kinds often share files with those read here, so they get a warning; a mistyped kind is an error. */
 function reportUnknownKind(apiVersion: string, kind: string, decoder: Decoder | undefined, report: Report): void {
   const group = apiVersion.split("/")[0] as string;
-  if (decoder?.apiVersions.some((known) => known.split("/")[0] === group)) {
+  const isCore = !apiVersion.includes("/");
+  if (decoder && (isCore || decoder.apiVersions.some((known) => known.split("/")[0] === group))) {
     report.error(
       "unknown-kind",
       ["apiVersion"],

@@ -37,6 +37,21 @@ describe("decoding", () => {
     expect(message({ ...SMALL_VIRTUAL_SERVICE.spec, nonsense: [] })).not.toContain("Did you mean");
   });
 
+  test.each([
+    ["networking.istio.io/v2", "VirtualService", "error apiVersion"],
+    ["networking.istio.io", "VirtualService", "error apiVersion"],
+    ["v1", "VirtualService", "error apiVersion"],
+    ["networking.istio.io/v1", "Virtualservice", "error kind"],
+    ["networking.istio.io/v1", "EnvoyFilter", "error kind"],
+    ["gateway.networking.k8s.io/v1", "Gateway", "warning kind"],
+    ["kustomize.config.k8s.io/v1beta1", "Kustomization", "warning kind"],
+  ])("tells of an object of %s %s, which may have no name", (apiVersion, kind, told) => {
+    const { violations } = decodeValue({ apiVersion, kind, spec: {} });
+    expect(violations.map(({ code, severity, path }) => `${code} ${severity} ${path}`)).toEqual([
+      `unknown-kind ${told}`,
+    ]);
+  });
+
   test("lists a thousand faults of an object and says that there are more", () => {
     const spec = Object.fromEntries(Array.from({ length: 5_000 }, (_, index) => [`field${index}`, index]));
     const { violations } = decodeValue({ ...SMALL_VIRTUAL_SERVICE, spec: { ...SMALL_VIRTUAL_SERVICE.spec, ...spec } });

@@ -1,11 +1,12 @@
 // What `headgate diff` is given: the objects of directories, and the proxies that it asks for.
-import { readFile, stat } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { parseAllDocuments } from "yaml";
 import { type Node, type Proxy, parseNode } from "../../proxy/proxy.js";
 import type { AnyResource } from "../../resources/kinds.js";
 import { resourceKey } from "../../resources/resource.js";
 import type { Violation } from "../../resources/violation.js";
 import { readFiles } from "../../sources/read-files.js";
+import { findNoDirectory } from "../directories.js";
 import type { Read } from "../flag-values.js";
 
 export interface Objects {
@@ -16,11 +17,9 @@ export interface Objects {
 }
 
 export async function readObjects(directories: readonly string[], defaultNamespace: string): Promise<Read<Objects>> {
-  for (const directory of directories) {
-    const found = await stat(directory).catch(() => undefined);
-    // Files that are not there at all would look like objects that are to be removed.
-    if (!found?.isDirectory()) return { error: `${directory} is no directory` };
-  }
+  // Files that are not there at all would look like objects that are to be removed.
+  const error = await findNoDirectory(directories);
+  if (error !== undefined) return { error };
   const { resources, violations } = await readFiles(directories, defaultNamespace);
   return { value: { resources, violations } };
 }

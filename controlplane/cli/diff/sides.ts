@@ -25,7 +25,14 @@ export interface Side {
 }
 
 /** The control plane cannot be asked. */
-export class AdminFault extends Error {}
+export class AdminFault extends Error {
+  constructor(
+    message: string,
+    readonly code: number,
+  ) {
+    super(message);
+  }
+}
 
 /** What the control plane of an admin has for the proxies that are connected to it. All reject with AdminFault. */
 export class AdminSide implements Side {
@@ -59,7 +66,7 @@ export class AdminSide implements Side {
 
   async ask<T>(path: string, query: Readonly<Record<string, string>> = {}): Promise<T> {
     const read = await readAdmin(this.admin, `${path}?${new URLSearchParams(query)}`);
-    if ("error" in read) throw new AdminFault(read.error);
+    if ("error" in read) throw new AdminFault(read.error, read.code);
     return read.value as T;
   }
 }
