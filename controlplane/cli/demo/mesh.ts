@@ -78,6 +78,7 @@ export async function startMesh(options: MeshOptions): Promise<Mesh> {
   }
 }
 
+/** For an Envoy to become ready, or to answer, on a machine that all of them share. */
 const READY_TIMEOUT_MS = 30_000;
 
 class DemoMesh implements Mesh {
@@ -118,7 +119,7 @@ class DemoMesh implements Mesh {
   async stat(name: string, stat: string): Promise<number> {
     const address = await started(this.#envoys.get(name)).live();
     const literal = stat.replace(/[\\^$.|?*+()[\]{}]/g, "\\$&");
-    return (await readStats(address, `^${literal}$`)).get(stat) ?? 0;
+    return (await readStats(address, `^${literal}$`, READY_TIMEOUT_MS)).get(stat) ?? 0;
   }
 
   async start(): Promise<void> {
