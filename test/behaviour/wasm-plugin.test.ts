@@ -5,13 +5,13 @@ import { writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { beforeAll, describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { type Backend, startBackend } from "../harness/backend.js";
 import { ask } from "../harness/client.js";
 import { covers } from "../harness/covers.js";
 import { tracingPlugin } from "../harness/filter-modules.js";
 import { startTestMesh, type TestMesh, type TestProxy } from "../harness/mesh.js";
-import { testScope } from "../harness/scope.js";
+import { createScope, testScope } from "../harness/scope.js";
 import { eventually } from "../harness/waiting.js";
 
 const scope = testScope();
@@ -25,10 +25,12 @@ beforeAll(async () => {
   sha256 = createHash("sha256").update(wasm).digest("hex");
 });
 
-/** One workload with a sidecar, behind the service "a", called through the sidecar of "client". */
+/** One workload with a sidecar, behind the service "a", called through the sidecar of "client"; for one test. */
 async function startPair(): Promise<{ mesh: TestMesh; backend: Backend; client: TestProxy; server: TestProxy }> {
-  const mesh = await startTestMesh(scope);
-  const backend = await startBackend(scope, "a");
+  const own = createScope();
+  onTestFinished(() => own.close());
+  const mesh = await startTestMesh(own);
+  const backend = await startBackend(own, "a");
   const server = await mesh.startProxy({ name: "a", labels: { app: "a" } });
   const client = await mesh.startProxy({ name: "client", labels: { app: "client" } });
   await mesh.apply("services.yaml", services(server.address, backend.port));

@@ -24,7 +24,7 @@ export function runHeadgate(scope: Scope, args: readonly string[], folder = ".")
   return followed(scope, child);
 }
 
-/** Collects what a process prints, and kills it with the scope. */
+/** Collects what a process prints, and kills it with the scope, which closes once it is gone. */
 export function followed(scope: Scope, child: ChildProcessByStdio<null, Readable, Readable>): Running {
   let [out, err] = ["", ""];
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
@@ -34,7 +34,13 @@ export function followed(scope: Scope, child: ChildProcessByStdio<null, Readable
     err += text;
   });
   const exited = once(child, "close").then(([code, signal]) => ({ code, signal }));
-  scope.use({ close: () => child.kill("SIGKILL") });
+  const ended = once(child, "exit").catch(() => undefined);
+  scope.use({
+    async close() {
+      child.kill("SIGKILL");
+      await ended;
+    },
+  });
   return { child, pid: child.pid as number, stdout: () => out, stderr: () => err, exited };
 }
 

@@ -22,7 +22,8 @@ export function createScope(): Scope {
     },
     async directory() {
       const path = await mkdtemp(join(tmpdir(), "headgate-test-"));
-      open.push({ close: () => rm(path, { recursive: true, force: true }) });
+      // What a killed process started may go a moment later, and write until then.
+      open.push({ close: () => rm(path, { recursive: true, force: true, maxRetries: 10 }) });
       return path;
     },
     async close() {
