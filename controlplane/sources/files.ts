@@ -26,7 +26,7 @@ export interface DirectoryListing {
   readonly files: ReadonlyMap<string, FileStamp>;
   /** The directories' paths with what tells one from another that takes its place; the root first. */
   readonly directories: ReadonlyMap<string, string>;
-  /** Directories that could not be read, with why; what is below them is not known. */
+  /** Directories that could not be read, with why, and links that lead to no file; what is below them is not known. */
   readonly unreadable: ReadonlyMap<string, Violation>;
 }
 
@@ -48,11 +48,13 @@ export async function listDirectory(root: string): Promise<DirectoryListing> {
 
   async function visit(entry: Dirent, path: string, ancestors: readonly string[]): Promise<void> {
     if (entry.name.startsWith(".") || (entry.isFile() && !isObjectFile(entry.name))) return;
-    const found = await stat(path).catch(() => undefined);
-    if (found?.isFile() && isObjectFile(entry.name)) files.push([path, stampOf(found)]);
-    else if (found?.isDirectory()) {
-      await list(path, ancestors).catch((error) => unreadable.set(path, unreadableViolation(path, error)));
-    }
+    const fail = (error: unknown) => unreadable.set(path, unreadableViolation(path, error));
+    const found = await stat(path).catch((error: Error) => error);
+    if (found instanceof Error) {
+      // What is no link was deleted meanwhile.
+      if (entry.isSymbolicLink() && isObjectFile(entry.name)) fail(found);
+    } else if (found.isFile() && isObjectFile(entry.name)) files.push([path, stampOf(found)]);
+    else if (found.isDirectory()) await list(path, ancestors).catch(fail);
   }
 
   await list(root, []);

@@ -111,13 +111,18 @@ describe("a directory source", () => {
       await elsewhere.remove();
     });
 
-    test("no end in links that lead in a circle", async () => {
+    test("no end in links that lead in a circle, and says so of those that lead to no file", async () => {
       await write("sub/a.yaml", entry("a", "a"));
       await symlink("..", join(directory, "sub", "up"));
       await symlink("nowhere.yaml", join(directory, "dangling.yaml"));
       await symlink("loop.yaml", join(directory, "loop.yaml"));
       const state = await start();
       expect([...state.resources.keys()]).toEqual([key("a")]);
+      const told = state.violations.map(({ code, position }) => [code, position?.file.slice(directory.length + 1)]);
+      expect(told.sort()).toEqual([
+        ["file-unreadable", "dangling.yaml"],
+        ["file-unreadable", "loop.yaml"],
+      ]);
     });
 
     test("nothing where there is no directory, and says so", async () => {
