@@ -1,14 +1,14 @@
-// `headgate explain` and `headgate test`, run as a person runs them: offline, over a directory of policies.
-import { execFile } from "node:child_process";
+// `headgate explain` and `headgate test`, by the words that a person writes: offline, over a directory of policies.
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { packagePath } from "../../controlplane/agent/package-root.js";
 import { describeProxy, readMesh, readTrafficFilter } from "../../controlplane/cli/offline.js";
+import { runCommand } from "../../controlplane/cli/run-command.js";
 import { readRequest } from "../../controlplane/cli/written-request.js";
 import { type Explained, explainRequest } from "../../controlplane/explain/explain.js";
 import { startBackend } from "../harness/backend.js";
 import { ask } from "../harness/client.js";
+import { runHeadgate } from "../harness/headgate.js";
 import { startTestMesh } from "../harness/mesh.js";
 import { httpService } from "../harness/policies.js";
 import { testScope } from "../harness/scope.js";
@@ -59,12 +59,17 @@ beforeAll(async () => {
   await writeFile(join(directory, "rules.yaml"), RULES);
 });
 
-function headgate(...args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  return new Promise((resolve) => {
-    execFile(process.execPath, [packagePath("bin", "headgate.mjs"), ...args], (error, stdout, stderr) =>
-      resolve({ code: typeof error?.code === "number" ? error.code : 0, stdout, stderr }),
-    );
+/** In this process, where what a command needs is loaded once: most of a short command's time goes into that. */
+async function headgate(...args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  const [stdout, stderr]: [string[], string[]] = [[], []];
+  const code = await runCommand(args, {
+    stdout: { write: (text) => stdout.push(text) },
+    stderr: { write: (text) => stderr.push(text) },
+    env: {},
+    cwd: process.cwd(),
+    signal: new AbortController().signal,
   });
+  return { code, stdout: stdout.join(""), stderr: stderr.join("") };
 }
 
 async function explain(...args: readonly string[]): Promise<Explained> {
@@ -170,8 +175,10 @@ describe("headgate explain", () => {
   });
 
   it("says what to do about a request that is not whole", async () => {
-    const missing = await headgate("explain", "--config", directory);
-    expect([missing.code, missing.stderr]).toEqual([64, "headgate explain: a request needs an authority (its Host)\n"]);
+    // As a process of its own, too.
+    const run = runHeadgate(scope, ["explain", "--config", directory]);
+    const { code } = await run.exited;
+    expect([code, run.stderr()]).toEqual([64, "headgate explain: a request needs an authority (its Host)\n"]);
   });
 
   it("agrees with a real Envoy on every request of a grid", async () => {
