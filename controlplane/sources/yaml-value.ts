@@ -80,17 +80,32 @@ class Converter {
 
   private object(node: YAMLMap<Node, Node>, path: PathHash): Record<string, unknown> {
     const object: Record<string, unknown> = {};
+    let merged: { readonly value: unknown; readonly offset: number } | undefined;
     for (const { key, value } of node.items as Pair<Node, Node | null>[]) {
       if (!isScalar(key)) throw new SyntaxFault(offsetOf(key), "A key must be a plain word or a string.");
       const name = typeof key.value === "string" ? key.value : (key.source ?? String(key.value));
       const offset = offsetOf(key);
-      if (Object.hasOwn(object, name))
+      const merges = name === "<<" && key.type === "PLAIN";
+      if (Object.hasOwn(object, name) || (merges && merged))
         throw new SyntaxFault(offset, `The key ${JSON.stringify(name.slice(0, 80))} stands twice.`);
       const converted = this.convert(value, extendHash(path, name), offset);
-      if (name !== "__proto__") object[name] = converted;
-      else Object.defineProperty(object, name, { value: converted, enumerable: true });
+      if (merges) merged = { value: converted, offset };
+      else setKey(object, name, converted);
     }
+    if (merged) this.merge(merged.value, object, merged.offset);
     return object;
+  }
+
+  /** What `<<` brings in, as kubectl reads it: the object's own keys win, then those of what is listed first. */
+  private merge(value: unknown, object: Record<string, unknown>, offset: number): void {
+    for (const source of Array.isArray(value) ? value : [value]) {
+      if (typeof source !== "object" || source === null || Array.isArray(source)) {
+        throw new SyntaxFault(offset, "<< takes an object or a list of objects, as in <<: *name.");
+      }
+      const keys = Object.keys(source);
+      this.countAliased(keys.length, offset);
+      for (const key of keys) if (!Object.hasOwn(object, key)) setKey(object, key, source[key as keyof typeof source]);
+    }
   }
 
   private resolve(name: string, offset: number): unknown {
@@ -100,12 +115,22 @@ class Converter {
       throw new SyntaxFault(offset, `The alias *${name.slice(0, 80)} ${message}.`);
     }
     this.nodes += anchored.nodes;
-    this.aliased += anchored.nodes;
+    this.countAliased(anchored.nodes, offset);
+    return anchored.value;
+  }
+
+  private countAliased(nodes: number, offset: number): void {
+    this.aliased += nodes;
     if (this.aliased > MOST_ALIASED_NODES) {
       throw new LimitError(offset, `The document's aliases stand for more than ${MOST_ALIASED_NODES} values.`);
     }
-    return anchored.value;
   }
+}
+
+/** Also of the name __proto__. */
+function setKey(object: Record<string, unknown>, name: string, value: unknown): void {
+  if (name !== "__proto__") object[name] = value;
+  else Object.defineProperty(object, name, { value, enumerable: true });
 }
 
 function offsetOf(node: unknown): number {

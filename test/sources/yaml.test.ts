@@ -36,8 +36,24 @@ describe("values", () => {
     expect(values("a: &x {p: 1}\nb: *x\nc: [*x]\n")).toEqual([{ a: { p: 1 }, b: { p: 1 }, c: [{ p: 1 }] }]);
   });
 
-  test("a merge key is an ordinary key and merges nothing", () => {
-    expect(values("a: &x {p: 1}\nb: {<<: *x}\n")).toEqual([{ a: { p: 1 }, b: { "<<": { p: 1 } } }]);
+  test("a merge key brings in what an object does not have itself, from the first that has it", () => {
+    const [merged] = values(
+      "a: &x {p: 1, q: 1}\nb: &y {q: 2, r: 2, s: 2}\nc: {<<: [*x, *y], r: 3}\nd: {q: 4, <<: *x}\n",
+    );
+    expect(merged).toMatchObject({ c: { p: 1, q: 1, r: 3, s: 2 }, d: { p: 1, q: 4 } });
+    expect(values('a: {"<<": {p: 1}}\n')).toEqual([{ a: { "<<": { p: 1 } } }]);
+    const [harmless] = values("a: {<<: {__proto__: {polluted: true}}}\n") as [{ a: object }];
+    expect(Object.getPrototypeOf(harmless.a)).toBe(Object.prototype);
+  });
+
+  test("a merge key stands once, takes objects alone, and grows a document no more than aliases may", () => {
+    expect(faults("a: &x {p: 1}\nb: {<<: *x, <<: *x}\n")).toEqual(["yaml-syntax@2:13"]);
+    expect(faults("a: {<<: 1}\n")).toEqual(["yaml-syntax@1:5"]);
+    expect(faults("a: {<<: [[1]]}\n")).toEqual(["yaml-syntax@1:5"]);
+    const wide = Array.from({ length: 2_000 }, (_, index) => `k${index}: 1`).join(", ");
+    expect(faults(`${"{<<: ".repeat(90)}{${wide}}${"}".repeat(90)}\n`)).toEqual([
+      expect.stringContaining("yaml-limit@1:"),
+    ]);
   });
 
   test("__proto__ is an ordinary key and changes no prototype", () => {
