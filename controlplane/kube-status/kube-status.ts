@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { KubeClient } from "../kube/client.js";
 import { Lease } from "../kube/lease.js";
 import { KubeFault } from "../kube/object.js";
+import { ReplicaLeases } from "../kube/replica-leases.js";
 import { Slices } from "../publish/slices.js";
 import type { Kind } from "../resources/kinds.js";
 import type { Violation } from "../resources/violation.js";
@@ -14,8 +15,7 @@ import type { SourceState } from "../sources/source.js";
 import type { AdsEvent } from "../xds/events.js";
 import { type AcknowledgementSources, Acknowledgements } from "./acknowledgements.js";
 import { LeadingTerm } from "./leading-term.js";
-import { Replicas } from "./replicas.js";
-import { policyId, type Report } from "./report.js";
+import { decodeReport, encodeReport, policyId, type Report } from "./report.js";
 
 export interface KubeStatusOptions {
   /** The Lease by which replicas agree on the one that writes. */
@@ -48,7 +48,7 @@ export class KubeStatus {
   readonly #options: KubeStatusOptions;
   readonly #acknowledgements: Acknowledgements;
   readonly #lease: Lease;
-  readonly #replicas: Replicas;
+  readonly #replicas: ReplicaLeases<Report>;
   readonly #stop = new AbortController();
   readonly #slices = new Slices();
   #state: SourceState | undefined;
@@ -66,13 +66,14 @@ export class KubeStatus {
     const { lease, identity, leaseSeconds = 8 } = options;
     const onFault = (fault: KubeFault | undefined) => this.#settle("take part in the lease", fault);
     this.#lease = new Lease({ client, ...lease, identity, seconds: leaseSeconds, onFault });
-    this.#replicas = new Replicas({
+    this.#replicas = new ReplicaLeases({
       client,
       namespace: lease.namespace,
       group: lease.name,
       identity,
       seconds: 2 * leaseSeconds,
       signal: this.#stop.signal,
+      decode: decodeReport,
     });
   }
 
@@ -176,7 +177,7 @@ export class KubeStatus {
       }
       this.#report = report;
     }
-    await this.#replicas.tell(this.#report);
+    await this.#replicas.tell(encodeReport(this.#report));
   }
 
   /** What is known from now on; whatever comes meanwhile makes for another round. */

@@ -6,6 +6,7 @@ import { readClusterPins } from "../registry/cluster-pins.js";
 import { ClusterVersions, CONFIG_MAPS } from "../registry/cluster-versions.js";
 import { ClusterPeers } from "./cluster-peers.js";
 import { ClusterRollouts, rolloutsIn } from "./cluster-rollouts.js";
+import { ReplicaVersions } from "./replica-versions.js";
 import type { FilterStorage, FollowedStorage } from "./storage.js";
 
 export interface ClusterStorageOptions {
@@ -35,12 +36,17 @@ export function createFollowedStorage(options: FollowedStorageOptions): Followed
   const onFault = tell("filters and their rollouts cannot be read");
   const followed = new FollowedObjects({ client, type: CONFIG_MAPS, selection: rolloutsIn(namespace), onFault });
   const rollouts = new ClusterRollouts({ client, namespace, followed });
+  const identity = replicaIdentity();
   const lease = {
-    ...{ client, namespace, name: LEASE, identity: replicaIdentity(), seconds: LEASE_SECONDS },
+    ...{ client, namespace, name: LEASE, identity, seconds: LEASE_SECONDS },
     onFault: tell("rollouts cannot be moved from here"),
   };
   const peers = new ClusterPeers({ followed, rollouts, lease, onFault: tell("rollouts cannot be told of from here") });
-  return { ...storageOf(options, rollouts), peers };
+  const replicas = new ReplicaVersions({
+    ...{ client, namespace, group: LEASE, identity },
+    onFault: tell("replicas cannot tell each other which versions their proxies run"),
+  });
+  return { ...storageOf(options, rollouts), peers, replicas };
 }
 
 function storageOf({ client, namespace }: ClusterStorageOptions, rollouts: ClusterRollouts): FilterStorage {

@@ -9,7 +9,7 @@ import type { Rollout } from "./plan.js";
 import type { Acknowledgement } from "./reporter.js";
 import { RolloutRunner } from "./runner.js";
 import type { FollowedStorage } from "./storage.js";
-import { type FilterView, filterView } from "./view.js";
+import { countsOf, type FilterView, filterView } from "./view.js";
 
 export interface RolloutsOptions {
   readonly storage: FollowedStorage;
@@ -67,19 +67,21 @@ export function createRollouts(options: RolloutsOptions): Rollouts {
       if (options.proxies().has(node)) observations.report(node, message, now());
     },
   });
+  const view = () => filterView(options.filter, runner, proxiesOf, storage.replicas?.elsewhere ?? []);
   return {
     metrics,
     moduleFor: (filter, proxy) => runner.moduleFor(filter, proxy),
     modulesOf: (filter) => runner.modulesOf(filter),
-    view: () => filterView(options.filter, runner, proxiesOf),
+    view,
     disconnected: (proxy) => observations.disconnected(proxy, now()),
     pinned: (pins) => void storage.recordPins?.(pins).catch(options.onFault),
     async start() {
       await storage.peers.start(options.signal);
       await runner.start(options.signal);
+      storage.replicas?.start(() => countsOf(view()));
     },
     async close() {
-      await runner.close();
+      await Promise.all([runner.close(), storage.replicas?.close()]);
       await storage.peers.close();
     },
   };

@@ -2,6 +2,7 @@
 import type { Pin } from "../registry/pins.js";
 import type { VersionStore } from "../registry/version-store.js";
 import type { Peers } from "./peers.js";
+import type { ReplicaVersions } from "./replica-versions.js";
 import { type RolloutStore, rolloutsInUse } from "./store.js";
 
 export interface FilterStorage {
@@ -14,6 +15,8 @@ export interface FilterStorage {
 /** As a control plane has it, which carries the rollouts out. */
 export interface FollowedStorage extends FilterStorage {
   readonly peers: Peers;
+  /** Of control planes that share the storage; absent where there can be no others. */
+  readonly replicas?: ReplicaVersions;
   /** The versions that the control plane's policies name now, where the storage cannot find out by itself. */
   recordPins?(pins: readonly Pin[]): Promise<void>;
 }

@@ -3,6 +3,7 @@ import { BUILT_IN } from "../registry/registry.js";
 import type { Candidate } from "./assignment.js";
 import type { Rollout } from "./plan.js";
 import type { RolloutRunner } from "./runner.js";
+import { sumCounts, type VersionCount } from "./version-counts.js";
 
 export interface ProxyVersions {
   readonly id: string;
@@ -17,6 +18,8 @@ export interface FilterView {
   readonly proxies: readonly ProxyVersions[];
   /** Other filters that there were rollouts of, and the proxies that run them; "-" for no version. */
   readonly others: readonly { readonly filter: string; readonly proxies: readonly ProxyVersions[] }[];
+  /** Of the proxies of all other control planes on the cluster, as it was some seconds ago. */
+  readonly elsewhere: readonly VersionCount[];
   /** The newest first. */
   readonly rollouts: readonly Rollout[];
 }
@@ -28,6 +31,7 @@ export function filterView(
   filter: string,
   runner: RolloutRunner,
   proxiesOf: (filter: string) => Iterable<Candidate>,
+  elsewhere: readonly VersionCount[],
 ): FilterView {
   const versions = (of: string, otherwise: string): ProxyVersions[] =>
     [...proxiesOf(of)]
@@ -42,6 +46,17 @@ export function filterView(
     filter,
     proxies: versions(filter, BUILT_IN),
     others: others.map((other) => ({ filter: other, proxies: versions(other, NO_VERSION) })),
+    elsewhere,
     rollouts: runner.rollouts.toReversed().slice(0, MOST_ROLLOUTS),
   };
+}
+
+/** Of the proxies that a view names, for filters that there were rollouts of. */
+export function countsOf({ filter, proxies, others, rollouts }: FilterView): readonly VersionCount[] {
+  const all = rollouts.length === 0 ? [] : [{ filter, proxies }, ...others];
+  return sumCounts(
+    all.flatMap((of) =>
+      of.proxies.map(({ assigned, running }) => ({ filter: of.filter, assigned, running, proxies: 1 })),
+    ),
+  );
 }

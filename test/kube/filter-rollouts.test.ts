@@ -118,6 +118,15 @@ describe.skipIf("error" in kubeBinaries || ownAddress === undefined)(
       await eventually("both run it", async () => (await running()).join() === "1,1", 30_000);
       await eventually("both replicas know", async () => (await phases()).every((phase) => phase === "completed"));
       expect(await filter("history")).toMatch(/000001 +headgate.traffic@1 .*completed/);
+      for (const { admin } of replicas) {
+        await eventually("each tells of the other one's proxy", async () => {
+          const running = runHeadgate(scope, ["filter", "status", "--admin", admin]);
+          await running.exited;
+          return /headgate.traffic +sidecar\S+ +1 +1\n\nunder other .*\n.*\nheadgate.traffic +1 +1 +1\n$/.test(
+            running.stdout(),
+          );
+        });
+      }
       expect(await filter("remove", `${FILTER}@1`)).toMatch(/^65 .*rollout 000001 names/);
     });
 

@@ -1,12 +1,11 @@
-// What replicas tell one another of their proxies: each that follows keeps its report in a Lease of its own, which the
-// leader reads. A replica that is no longer heard of is no longer counted.
-import type { KubeClient } from "../kube/client.js";
-import { LEASES } from "../kube/lease.js";
-import type { KubeObject } from "../kube/object.js";
-import { microTime } from "../kube/time.js";
-import { decodeReport, encodeReport, type Report } from "./report.js";
+// What replicas tell one another of their proxies: each keeps its report in a Lease of its own, which others read. A replica
+// that is no longer heard of is no longer counted.
+import type { KubeClient } from "./client.js";
+import { LEASES } from "./lease.js";
+import type { KubeObject } from "./object.js";
+import { microTime } from "./time.js";
 
-export interface ReplicasOptions {
+export interface ReplicaLeasesOptions<Report> {
   readonly client: KubeClient;
   readonly namespace: string;
   /** What all replicas have in common, a label's value. */
@@ -17,6 +16,8 @@ export interface ReplicasOptions {
   readonly seconds: number;
   /** Ends reading and telling. */
   readonly signal: AbortSignal;
+  /** Undefined for what is no report. */
+  readonly decode: (text: string) => Report | undefined;
 }
 
 const GROUP_LABEL = "headgate.dev/replica-of";
@@ -28,21 +29,21 @@ const MOST_BYTES = 250_000;
 /** Milliseconds. A report that cannot be taken back ceases to count by itself. */
 const WITHDRAWAL_MS = 2_000;
 
-interface Heard {
+interface Heard<Report> {
   readonly resourceVersion: string | undefined;
   readonly at: number;
   readonly text: string;
   readonly report: Report | undefined;
 }
 
-export class Replicas {
-  readonly #options: ReplicasOptions;
+export class ReplicaLeases<Report> {
+  readonly #options: ReplicaLeasesOptions<Report>;
   readonly #name: string;
   /** By name, the others. */
-  #heard: ReadonlyMap<string, Heard> = new Map();
+  #heard: ReadonlyMap<string, Heard<Report>> = new Map();
   #told: { readonly text: string; readonly at: number } | undefined;
 
-  constructor(options: ReplicasOptions) {
+  constructor(options: ReplicaLeasesOptions<Report>) {
     this.#options = options;
     this.#name = `${options.group}-replica-${options.identity}`;
   }
@@ -57,11 +58,11 @@ export class Replicas {
     const { client, namespace, group, seconds, signal } = this.#options;
     const { items } = await client.list(LEASES, { namespace, labelSelector: `${GROUP_LABEL}=${group}`, signal });
     const now = performance.now();
-    const heard = new Map<string, Heard>();
+    const heard = new Map<string, Heard<Report>>();
     for (const lease of items) {
       const { name = "" } = lease.metadata;
       if (name === this.#name) continue;
-      const one = hear(lease, this.#heard.get(name), now);
+      const one = this.#hear(lease, this.#heard.get(name), now);
       if (now - one.at <= seconds * 1_000) heard.set(name, one);
       else await client.delete(LEASES, { namespace, name }, signal);
     }
@@ -70,9 +71,8 @@ export class Replicas {
     return before.size !== heard.size || [...heard].some(([name, { text }]) => before.get(name)?.text !== text);
   }
 
-  /** Tells this replica's report where it is another, or long ago. */
-  async tell(report: Report): Promise<void> {
-    const encoded = encodeReport(report);
+  /** Tells this replica's report where it is another, or long ago; one that is too long is told as none. */
+  async tell(encoded: string): Promise<void> {
     const text = encoded.length > MOST_BYTES ? "" : encoded;
     const now = performance.now();
     const { client, namespace, group, identity, seconds, signal } = this.#options;
@@ -101,12 +101,11 @@ export class Replicas {
     const { client, namespace } = this.#options;
     await client.delete(LEASES, { namespace, name: this.#name }, AbortSignal.timeout(WITHDRAWAL_MS));
   }
-}
-
-function hear(lease: KubeObject, before: Heard | undefined, now: number): Heard {
-  const { resourceVersion, annotations } = lease.metadata;
-  if (before !== undefined && before.resourceVersion === resourceVersion) return before;
-  const text = annotations?.[REPORT_ANNOTATION] ?? "";
-  const report = before?.text === text ? before.report : decodeReport(text);
-  return { resourceVersion, at: now, text, report };
+  #hear(lease: KubeObject, before: Heard<Report> | undefined, now: number): Heard<Report> {
+    const { resourceVersion, annotations } = lease.metadata;
+    if (before !== undefined && before.resourceVersion === resourceVersion) return before;
+    const text = annotations?.[REPORT_ANNOTATION] ?? "";
+    const report = before?.text === text ? before.report : this.#options.decode(text);
+    return { resourceVersion, at: now, text, report };
+  }
 }
