@@ -111,7 +111,9 @@ class Converter {
   private resolve(name: string, offset: number): unknown {
     const anchored = this.anchors.get(name);
     if (anchored === undefined) {
-      const message = this.anchors.has(name) ? "is within what it stands for" : "stands for nothing";
+      const message = this.anchors.has(name)
+        ? "is within what it stands for"
+        : "stands for nothing; put it in quotes if it is no alias";
       throw new SyntaxFault(offset, `The alias *${name.slice(0, 80)} ${message}.`);
     }
     this.nodes += anchored.nodes;

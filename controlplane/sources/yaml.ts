@@ -1,6 +1,6 @@
 // Reads a file's YAML into raw objects: the first step of every source of files. Text is not trusted: whatever costs
 // more than its length is refused before it is expanded.
-import { Composer, type Document, Lexer, LineCounter, Parser } from "yaml";
+import { Composer, type Document, type ErrorCode, Lexer, LineCounter, Parser } from "yaml";
 import type { RawObject } from "../resources/resource.js";
 import type { Violation } from "../resources/violation.js";
 import { makeViolation } from "../resources/violation-at.js";
@@ -98,8 +98,8 @@ class YamlReader {
   }
 
   private readDocument(document: Document.Parsed): void {
-    for (const { pos, message } of document.errors.slice(0, YAML_LIMITS.errors)) {
-      this.report("yaml-syntax", pos[0], wordError(message));
+    for (const { pos, code, message } of document.errors.slice(0, YAML_LIMITS.errors)) {
+      this.report("yaml-syntax", pos[0], [wordError(message), HINTS[code] ?? []].flat().join(" "));
     }
     if (document.errors.length > 0) return;
     try {
@@ -118,6 +118,15 @@ class YamlReader {
     this.violations.push(makeViolation(code, "error", [], message, positionAt(this.file, this.lineStarts, offset), {}));
   }
 }
+
+/** What to do about mistakes that the parser words for those who wrote it. */
+const HINTS: Partial<Record<ErrorCode, string>> = {
+  BAD_ALIAS: "A * begins an alias: put it in quotes where it is meant as it stands.",
+  BAD_INDENT: "Look at the indentation there and in the lines before.",
+  MISSING_CHAR: "Look at the indentation, and for what is not closed, there and in the lines before.",
+  MULTILINE_IMPLICIT_KEY: "A line is indented further than those it belongs to, or a colon is missing.",
+  NON_STRING_KEY: "Where this is a template, fill it in first.",
+};
 
 /** The parser's messages, without the text that some of them show: it may be a secret's. */
 function wordError(message: string): string {

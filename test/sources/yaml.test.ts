@@ -122,6 +122,17 @@ describe("mistakes", () => {
     expect(faults(text)).toContain("yaml-syntax@4:1");
   });
 
+  test.each([
+    ["hosts:\n- reviews\n http: []\n", "indented further"],
+    ["kind VirtualService\nspec: {}\n", "a colon is missing"],
+    ["metadata:\n  name: a\n spec: {}\n", "Look at the indentation"],
+    ["hosts: [*.example.com]\n", "put it in quotes"],
+    ["hosts:\n- *\n", "put it in quotes"],
+    ["name: {{ .Values.name }}\n", "template"],
+  ])("a common one is told with what to do: %j", (text, advice) => {
+    expect(parseYaml(text, "f.yaml").violations[0]?.message).toContain(advice);
+  });
+
   test("a key that stands twice is reported at the second one", () => {
     expect(faults("a: 1\nb:\n  c: 1\n  c: 2\n")).toEqual(["yaml-syntax@4:3"]);
     expect(faults('a: {x: 1, "x": 2}\n')).toEqual(["yaml-syntax@1:11"]);
