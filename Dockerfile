@@ -23,6 +23,8 @@ RUN npm prune --omit=dev --ignore-scripts --no-audit --no-fund
 
 FROM node:${NODE}-slim AS control-plane
 ENV NODE_ENV=production
+# docs/decisions/0022: what glibc is left with of freed memory goes back to the system.
+ENV MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=65536
 WORKDIR /headgate
 COPY --from=pruned /headgate/package.json ./
 COPY --from=pruned /headgate/node_modules node_modules

@@ -28,6 +28,9 @@ export interface ControlPlaneOptions {
   readonly nodeArguments?: readonly string[];
 }
 
+/** As in the images. */
+const ENVIRONMENT = { MALLOC_ARENA_MAX: "2", MALLOC_MMAP_THRESHOLD_: "65536" };
+
 /** Rejects with what it said when it ends before it serves. */
 export async function startMeasured(options: ControlPlaneOptions): Promise<MeasuredControlPlane> {
   const { directory, ads = "127.0.0.1:0", nodeArguments = [] } = options;
@@ -42,7 +45,7 @@ export async function startMeasured(options: ControlPlaneOptions): Promise<Measu
       packagePath("bin", "headgate.mjs"),
       ...["serve", "--config", directory, "--ads", ads, "--admin", "127.0.0.1:0"],
     ],
-    { stdio: ["ignore", "pipe", "pipe", "ipc"] },
+    { stdio: ["ignore", "pipe", "pipe", "ipc"], env: { ...process.env, ...ENVIRONMENT } },
   );
   let said = "";
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {

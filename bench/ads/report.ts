@@ -14,7 +14,7 @@ export function report(results: Results, judged: readonly Target[]): string {
   if (storm) {
     const row = (
       name: string,
-      { convergedMillis, resourcesSent, bytesSent, refused, peakRss }: typeof storm.restart,
+      { convergedMillis, resourcesSent, bytesSent, refused, peakRss, ...cpu }: typeof storm.restart,
     ) => [
       name,
       seconds(convergedMillis),
@@ -22,11 +22,22 @@ export function report(results: Results, judged: readonly Target[]): string {
       megabytes(bytesSent),
       String(refused),
       megabytes(peakRss),
+      seconds(cpu.cpuMillis),
+      seconds(cpu.proxiesCpuMillis),
     ];
     parts.push(
       `${storm.services} services x ${storm.proxies} streams; first synchronisation ${seconds(storm.firstSyncMillis)}, peak RSS ${megabytes(storm.firstSyncPeakRss)}`,
       table(
-        ["ALL COME BACK AFTER", "CONVERGED", "RESOURCES SENT", "SENT", "TURNED AWAY", "PEAK RSS"],
+        [
+          "ALL COME BACK AFTER",
+          "CONVERGED",
+          "RESOURCES SENT",
+          "SENT",
+          "TURNED AWAY",
+          "PEAK RSS",
+          "CPU",
+          "PROXIES' CPU",
+        ],
         [row("lost connections", storm.reconnect), row("a killed control plane", storm.restart)],
       ),
     );

@@ -32,6 +32,9 @@ export interface ReturnFigures {
   readonly refused: number;
   readonly peakRss: number;
   readonly longestHoldMillis: number;
+  /** Of the control plane, and of the proxies' process: on a machine that does other work they say more than the time. */
+  readonly cpuMillis: number;
+  readonly proxiesCpuMillis: number;
 }
 
 /** Below the control plane's own limit, since it is not what is measured at first. */
@@ -83,8 +86,8 @@ async function comeBack(
   const connected: Promise<Connected> = fleet.next("connected", MOST_SECONDS);
   const { from, controlPlane } = await disturb();
   await controlPlane.read();
-  const { at, counts, refused } = await connected;
-  const { peakRss, longestHoldMillis } = await controlPlane.read();
+  const { at, counts, refused, cpuMillis: proxiesCpuMillis } = await connected;
+  const { peakRss, longestHoldMillis, cpuMillis } = await controlPlane.read();
   return {
     convergedMillis: at - from,
     resourcesSent: counts.resources,
@@ -92,5 +95,7 @@ async function comeBack(
     refused,
     peakRss,
     longestHoldMillis,
+    cpuMillis,
+    proxiesCpuMillis,
   };
 }

@@ -59,6 +59,18 @@ describe("the Dockerfile", () => {
   });
 });
 
+test("The image of the control plane has freed memory go back to the system, as the benchmark of its memory counts on", () => {
+  const texts = inheritedInstructions(stages, "control-plane").map(({ name, text }) => `${name} ${text}`);
+  const set = texts
+    .find((text) => text.startsWith("ENV MALLOC_"))
+    ?.replace("ENV ", "")
+    .split(" ");
+  const bench = readFileSync("bench/ads/control-plane.ts", "utf8");
+  const counted = [...bench.matchAll(/(MALLOC_\w+): "(\d+)"/g)].map(([, name, value]) => `${name}=${value}`);
+  expect(counted).toHaveLength(2);
+  expect(set).toEqual(counted);
+});
+
 test("The image of the proxy has Envoy on its PATH, and iptables and ip for the capture", () => {
   const instructions = inheritedInstructions(stages, "proxy");
   const texts = instructions.map(({ name, text }) => `${name} ${text}`).join("\n");
