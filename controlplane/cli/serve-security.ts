@@ -57,7 +57,9 @@ export async function readServeSecurity(
   function faultOf(): string | undefined {
     if (!isTrustDomain(String(options.trustDomain))) return "--trust-domain is lower-case letters, digits, . _ and -";
     if ((certificate === undefined) !== (key === undefined)) return "--ads-cert and --ads-key belong together";
-    if (clientCa !== undefined && certificate === undefined) return "--ads-client-ca needs --ads-cert and --ads-key";
+    if (clientCa !== undefined && certificate === undefined && issued === undefined) {
+      return "--ads-client-ca needs --ads-cert and --ads-key, or on a cluster --ads-service";
+    }
     if (isRemote(ads) && certificate === undefined && issued === undefined) {
       return `--ads ${ads} can be reached from other machines: give --ads-cert and --ads-key, or on a cluster --ads-service`;
     }
@@ -78,7 +80,7 @@ export async function readServeSecurity(
     ...(certificate !== undefined && key !== undefined
       ? { tls: { certificate, key, ...(clientCa === undefined ? {} : { clientCa }) } }
       : {}),
-    ...(issued === undefined ? {} : { issued }),
+    ...(issued === undefined ? {} : { issued, ...(clientCa === undefined ? {} : { issuedClientCa: clientCa }) }),
     ...(keys === undefined ? {} : { tokens: { keys, audience } }),
     ...(isReview && client ? { tokenReview: createTokenReview({ client, audience }) } : {}),
   });

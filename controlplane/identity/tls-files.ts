@@ -20,16 +20,9 @@ const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 
 /** The error names the file and says nothing of what is in it. */
 export async function readTlsFiles(files: TlsFiles): Promise<Read<TlsMaterial>> {
-  const paths = [files.certificate, files.key, ...(files.clientCa === undefined ? [] : [files.clientCa])];
-  const contents: Buffer[] = [];
-  for (const path of paths) {
-    try {
-      contents.push(await readFile(path));
-    } catch (error) {
-      return { error: `${path} cannot be read (${(error as NodeJS.ErrnoException).code})` };
-    }
-  }
-  const [certificate, key, clientCa] = contents as [Buffer, Buffer, Buffer?];
+  const read = await readAll([files.certificate, files.key]);
+  if ("error" in read) return read;
+  const [certificate, key] = read.value as [Buffer, Buffer];
   const own = parseCertificates(certificate)?.[0];
   if (!own) return { error: `${files.certificate} has no certificate in PEM form` };
   try {
@@ -39,9 +32,30 @@ export async function readTlsFiles(files: TlsFiles): Promise<Read<TlsMaterial>> 
   } catch {
     return { error: `${files.key} is no private key in PEM form without a passphrase` };
   }
-  if (clientCa && !parseCertificates(clientCa)) return { error: `${files.clientCa} has no certificates in PEM form` };
+  const clientCa = files.clientCa === undefined ? undefined : await readClientCa(files.clientCa);
+  if (clientCa && "error" in clientCa) return clientCa;
   const expiresAt = Date.parse(own.validTo);
-  return { value: Object.freeze({ certificate, key, ...(clientCa ? { clientCa } : {}), expiresAt }) };
+  return { value: Object.freeze({ certificate, key, ...(clientCa ? { clientCa: clientCa.value } : {}), expiresAt }) };
+}
+
+/** Certificates of authorities. The error is as with readTlsFiles. */
+export async function readClientCa(path: string): Promise<Read<Buffer>> {
+  const read = await readAll([path]);
+  if ("error" in read) return read;
+  const [clientCa] = read.value as [Buffer];
+  return parseCertificates(clientCa) ? { value: clientCa } : { error: `${path} has no certificates in PEM form` };
+}
+
+async function readAll(paths: readonly string[]): Promise<Read<readonly Buffer[]>> {
+  const contents: Buffer[] = [];
+  for (const path of paths) {
+    try {
+      contents.push(await readFile(path));
+    } catch (error) {
+      return { error: `${path} cannot be read (${(error as NodeJS.ErrnoException).code})` };
+    }
+  }
+  return { value: contents };
 }
 
 function parseCertificates(pem: Buffer): X509Certificate[] | undefined {

@@ -3,11 +3,11 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { certificateFiles, createAuthority } from "../harness/certificates.js";
+import { headgate } from "../harness/command.js";
 import { runHeadgate } from "../harness/headgate.js";
 import { testScope } from "../harness/scope.js";
 import { eventually } from "../harness/waiting.js";
 import { createIssuer } from "../identity/support/issuer.js";
-import { headgate } from "./support/served.js";
 
 const scope = testScope();
 let files: { cert: string; key: string; ca: string; keys: string; policies: string; other: string };
@@ -44,7 +44,7 @@ test("Serve refuses flags that would leave a door open, and says which to give",
     [[...remote, "--ads-tokens", files.keys], "give --ads-cert and --ads-key"],
     [["--admin", "0.0.0.0:0"], "give --admin-remote"],
     [["--ads-cert", files.cert], "--ads-cert and --ads-key belong together"],
-    [["--ads-client-ca", files.ca], "--ads-client-ca needs --ads-cert"],
+    [["--ads-client-ca", files.ca], "--ads-client-ca needs --ads-cert and --ads-key, or on a cluster --ads-service"],
     [["--ads-cert", files.cert, "--ads-key", files.other], "is not the key of the first certificate"],
     [["--ads-cert", files.cert, "--ads-key", files.cert], "is no private key in PEM form"],
     [["--ads-cert", files.keys, "--ads-key", files.key], "has no certificate in PEM form"],
@@ -54,7 +54,7 @@ test("Serve refuses flags that would leave a door open, and says which to give",
     [["--trust-domain", "Not A Domain"], "--trust-domain"],
   ] as const;
   for (const [args, words] of cases) {
-    const told = await headgate(scope, ...serveArgs(...args));
+    const told = await headgate(...serveArgs(...args));
     expect([told.code, told.stdout, told.stderr], args.join(" ")).toEqual([64, "", expect.stringContaining(words)]);
   }
 }, 120_000);
@@ -69,7 +69,7 @@ test("With all that it takes, both addresses may be reached from other machines,
 });
 
 test("A proxy refuses credentials that do not belong together, or would be sent in the clear", async () => {
-  const proxy = (...args: string[]) => headgate(scope, "proxy", "--ip", "127.0.0.1", ...args);
+  const proxy = (...args: string[]) => headgate("proxy", "--ip", "127.0.0.1", ...args);
   const cases = [
     [["--ads-cert", files.cert], "--ads-cert and --ads-key belong together"],
     [["--ads-cert", files.cert, "--ads-key", files.key], "--ads-cert needs --ads-ca"],
@@ -88,7 +88,7 @@ test("A proxy refuses credentials that do not belong together, or would be sent 
 test("A bootstrap that is printed names the files, and has nothing of what is in them", async () => {
   const credentials = ["--ads-ca", files.ca, "--ads-cert", files.cert, "--ads-key", files.key];
   const args = ["--ip", "127.0.0.1", "--ads-token-file", files.keys, ...credentials, "--print-bootstrap"];
-  const { stdout } = await headgate(scope, "proxy", "--ads", "control.example.org:15012", ...args);
+  const { stdout } = await headgate("proxy", "--ads", "control.example.org:15012", ...args);
   const bootstrap = JSON.parse(stdout);
   expect(bootstrap.static_resources.secrets.map(({ name }: { name: string }) => name)).toEqual([
     "headgate-ads-ca",

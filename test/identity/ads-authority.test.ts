@@ -1,5 +1,7 @@
 // ADS certificates of the control plane's own making, on a real API server: one authority for all replicas, and who gets it.
 import { X509Certificate } from "node:crypto";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { connect } from "node:tls";
 import { beforeAll, describe, expect, test } from "vitest";
 import { restoreAuthority } from "../../controlplane/certificates/authority.js";
@@ -93,6 +95,7 @@ describe("headgate serve --ads-service", () => {
 describe.skipIf("error" in kubeBinaries)("headgate serve --ads-service on a cluster", () => {
   const scope = testScope();
   let cluster: Cluster;
+  let args: readonly string[];
   let replicas: readonly ServeProcess[];
 
   const configMap = (namespace: string) => cluster.client.get(CONFIG_MAPS, { namespace, name: "headgate-ads-ca" });
@@ -105,7 +108,7 @@ describe.skipIf("error" in kubeBinaries)("headgate serve --ads-service on a clus
     }
     const addresses = ["--ads", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--status", "127.0.0.1:0"];
     const authority = ["--ads-service", `${SYSTEM}/headgate`, "--ads-ca-namespaces", `${SYSTEM},gateways`];
-    const args = ["--kube", "--kubeconfig", cluster.kubeconfig, ...addresses, ...authority];
+    args = ["--kube", "--kubeconfig", cluster.kubeconfig, ...addresses, ...authority];
     replicas = await Promise.all([startServe(scope, args), startServe(scope, args)]);
   });
 
@@ -136,6 +139,26 @@ describe.skipIf("error" in kubeBinaries)("headgate serve --ads-service on a clus
       await (await ask("/metrics")).text(),
     );
     expect(Number(expiry?.[1]) * 1_000).toBeGreaterThan(Date.now() + 80 * 86_400_000);
+  });
+
+  test("knows proxies by certificates of an authority in a file", async () => {
+    const { certificate: ca } = await shareAuthority(cluster.client, { namespace: SYSTEM, name: "headgate-ads" });
+    const clients = await createAuthority("clients");
+    const own = await clients.issue(["spiffe://cluster.local/ns/default/sa/default"]);
+    const file = join(await scope.directory(), "clients.pem");
+    await writeFile(file, clients.certificate);
+    const { ads } = await startServe(scope, [...args, "--ads-client-ca", file]);
+    const isServed = (client: object) =>
+      new Promise<boolean>((resolve) => {
+        const port = Number(ads.split(":").at(-1));
+        const server = { host: "127.0.0.1", port, ca, servername: `headgate.${SYSTEM}.svc`, ALPNProtocols: ["h2"] };
+        const socket = connect({ ...server, ...client });
+        // What HTTP/2 begins with comes once the client's certificate is found good.
+        socket.once("data", () => resolve(true)).once("close", () => resolve(false));
+        socket.on("error", () => {}).on("data", () => socket.destroy());
+      });
+    expect(await isServed({ cert: own.certificate, key: own.privateKey })).toBe(true);
+    expect(await isServed({})).toBe(false);
   });
 
   test("never replaces a Secret that holds no authority, since proxies may trust what it held", async () => {

@@ -209,6 +209,32 @@ describe("while files are replaced", () => {
     await isServed(open({ trusts: servers, certificate: renewed }));
   });
 
+  test("A server that makes its certificates itself knows clients by an authority in a file, over renewals of either", async () => {
+    const { open, replace, notices } = await startSecured(scope, { server: servers, issues: true, clients });
+    const isRenewed = async () => {
+      notices.length = 0;
+      await eventually("it has another", () => notices.some((notice) => notice.startsWith("made a new certificate")));
+    };
+    await isRenewed();
+    await isServed(open({ trusts: servers, certificate: reviews }));
+    await isRefused(open({ trusts: servers }), status.UNAVAILABLE, "");
+    await replace({ clientCa: "none" });
+    await eventually("it is told", () => notices.some((notice) => notice.includes("has no certificates in PEM form")));
+    await isServed(open({ trusts: servers, certificate: reviews }));
+    await replace({ clientCa: strangers.certificate });
+    await eventually("it is read", () => notices.some((notice) => notice.endsWith("clientCa again")));
+    await isRenewed();
+    await isRefused(open({ trusts: servers, certificate: reviews }), status.UNAVAILABLE, "");
+    await isServed(open({ trusts: servers, certificate: await strangers.issue([spiffe("bookinfo", "reviews")]) }));
+  });
+
+  test("A server that makes its certificates itself may know clients by certificates or tokens, whichever they show", async () => {
+    const { open } = await startSecured(scope, { server: servers, issues: true, clients, keys: issuer.keys });
+    await isServed(open({ trusts: servers, certificate: reviews }));
+    await isServed(open({ trusts: servers, authorization: [`Bearer ${await issuer.token("bookinfo", "reviews")}`] }));
+    await isRefused(open({ trusts: servers }), status.UNAUTHENTICATED, "");
+  });
+
   test("A TLS session from before a replacement cannot be resumed, so its certificate is looked at again", async () => {
     const { address, replace, notices } = await startSecured(scope, { server: servers, clients });
     const first = await shakeHands(address);

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { Client, credentials, Metadata } from "@grpc/grpc-js";
 import { createAdmission, type Refused } from "../../../controlplane/identity/admission.js";
 import { createAdsSecurity } from "../../../controlplane/identity/ads-security.js";
+import { issueTls } from "../../../controlplane/identity/issued-tls.js";
 import { SnapshotCache } from "../../../controlplane/xds/cache.js";
 import { CLUSTER } from "../../../controlplane/xds/order.js";
 import { createAdsServer } from "../../../controlplane/xds/server.js";
@@ -15,6 +16,8 @@ import { ScriptedStream } from "../../xds/support/script.js";
 export interface SecuredOptions {
   /** Issues the server's certificate; without it ADS is plaintext. */
   readonly server?: Authority;
+  /** It issues certificates to the server itself, in place of files: each valid for 29 days, and replaced at once. */
+  readonly issues?: boolean;
   /** Whose clients are known. */
   readonly clients?: Authority;
   /** Of whose tokens; the text of a JWKS. */
@@ -56,7 +59,11 @@ export async function startSecured(scope: Scope, options: SecuredOptions): Promi
       await rename(path(`${name}.new`), path(name));
     }
   };
-  const own = await options.server?.issue(["localhost"]);
+  const own = options.issues ? undefined : await options.server?.issue(["localhost"]);
+  const issued =
+    options.issues && options.server
+      ? await issueTls(options.server, { names: ["localhost"], days: 29, lookMs: 50 })
+      : undefined;
   await replace({
     ...(own ? { certificate: own.certificate, key: own.privateKey } : {}),
     ...(options.clients ? { clientCa: options.clients.certificate } : {}),
@@ -76,6 +83,7 @@ export async function startSecured(scope: Scope, options: SecuredOptions): Promi
           },
         }
       : {}),
+    ...(issued ? { issued, ...(options.clients ? { issuedClientCa: path("clientCa") } : {}) } : {}),
     ...(options.keys ? { tokens: { keys: path("keys"), audience: "headgate" } } : {}),
   });
   if ("error" in security) throw new Error(security.error);
@@ -106,7 +114,7 @@ export async function startSecured(scope: Scope, options: SecuredOptions): Promi
     admitted,
     notices,
     replace,
-    open: (client = {}) => openStream(scope, address, own !== undefined, client),
+    open: (client = {}) => openStream(scope, address, options.server !== undefined, client),
   };
 }
 
