@@ -100,7 +100,7 @@ export class SimulatedProxy {
     this.bytes += message.length;
     this.responses++;
     const response = scanResponse(message);
-    const { typeUrl, nonce, resources, removed } = response;
+    const { typeUrl, nonce, body, resources, removed } = response;
     const rejection = this.rejections.get(typeUrl);
     if (rejection !== undefined) {
       this.rejections.delete(typeUrl);
@@ -109,22 +109,22 @@ export class SimulatedProxy {
       const { held } = this.#known(typeUrl);
       for (const { name, version } of resources) held.set(name, version);
       for (const name of removed) held.delete(name);
-      this.#follow(typeUrl, resources, message);
+      this.#follow(typeUrl, resources, body);
       this.#acknowledge(typeUrl, nonce);
     }
     this.handlers.onResponse(this, response, message.length);
   }
 
   /** Asks for what the resources refer to. */
-  #follow(typeUrl: string, resources: readonly ScannedResource[], message: Buffer): void {
+  #follow(typeUrl: string, resources: readonly ScannedResource[], body: Buffer): void {
     if (typeUrl === CLUSTER) {
-      const services = resources.map(({ name }) => name).filter((name) => name.startsWith(SERVICE_CLUSTER));
+      const services = servicesOf(resources);
       for (const name of services) this.#warming.add(name);
       this.#subscribe(ENDPOINTS, services);
     }
     if (typeUrl === ENDPOINTS) for (const { name } of resources) this.#warming.delete(name);
     if (typeUrl === LISTENER) {
-      const listeners = resources.map((resource) => unpackListener(message, resource));
+      const listeners = resources.map((resource) => unpackListener(body, resource));
       this.#subscribe(
         ROUTES,
         listeners.flatMap(({ routes }) => routes),
@@ -134,7 +134,7 @@ export class SimulatedProxy {
         listeners.flatMap(({ filters }) => filters),
       );
     }
-    if (typeUrl === ROUTES && resources.some((resource) => hasVhds(message, resource))) {
+    if (typeUrl === ROUTES && resources.some((resource) => hasVhds(body, resource))) {
       this.#subscribe(VIRTUAL_HOST, []);
     }
   }
@@ -149,13 +149,14 @@ export class SimulatedProxy {
     if (!this.#asked.has(LISTENER)) this.#subscribe(LISTENER, []);
   }
 
-  /** Without names it asks for everything, once. */
+  /** Without names it asks for everything, once. Envoy names what it subscribes to in order. */
   #subscribe(typeUrl: string, names: readonly string[]): void {
     const { names: known, held } = this.#known(typeUrl);
     const isFirst = !this.#asked.has(typeUrl);
-    const asked = isFirst ? [...new Set([...known, ...names])] : names.filter((name) => !known.has(name));
-    // Envoy names what it subscribes to in their order.
-    const fresh = asked.sort();
+    const fresh =
+      isFirst && known.size > 0
+        ? [...new Set([...known, ...names])].sort()
+        : inOrder(names).filter((name) => !known.has(name));
     for (const name of fresh) known.add(name);
     const isWildcard = typeUrl === CLUSTER || typeUrl === LISTENER || typeUrl === VIRTUAL_HOST;
     if (isFirst ? !isWildcard && fresh.length === 0 : fresh.length === 0) return;
@@ -179,6 +180,25 @@ export class SimulatedProxy {
   }
 }
 
+const services = new WeakMap<readonly ScannedResource[], readonly string[]>();
+
+/** The names of the clusters of services; the same list for what many proxies are sent alike. */
+function servicesOf(resources: readonly ScannedResource[]): readonly string[] {
+  const known =
+    services.get(resources) ?? resources.map(({ name }) => name).filter((name) => name.startsWith(SERVICE_CLUSTER));
+  services.set(resources, known);
+  return known;
+}
+
+const sorted = new WeakMap<readonly string[], readonly string[]>();
+
+/** Worked out once a list. */
+function inOrder(names: readonly string[]): readonly string[] {
+  const known = sorted.get(names) ?? [...names].sort();
+  sorted.set(names, known);
+  return known;
+}
+
 /** Envoy names what it holds in no order; only once it comes to that is there one. */
 function* inNoOrder(held: ReadonlyMap<string, string>): Generator<readonly [name: string, version: string]> {
   const names = [...held.keys()];
@@ -191,8 +211,8 @@ function* inNoOrder(held: ReadonlyMap<string, string>): Generator<readonly [name
 }
 
 /** The names that a listener's HTTP filter chains refer to. */
-function unpackListener(message: Buffer, { start, end }: ScannedResource): { routes: string[]; filters: string[] } {
-  const listener = anyUnpack(fromBinary(AnySchema, message.subarray(start, end)), ListenerSchema);
+function unpackListener(body: Buffer, { start, end }: ScannedResource): { routes: string[]; filters: string[] } {
+  const listener = anyUnpack(fromBinary(AnySchema, body.subarray(start, end)), ListenerSchema);
   const chains = [
     ...(listener?.filterChains ?? []),
     ...(listener?.defaultFilterChain ? [listener.defaultFilterChain] : []),
@@ -212,7 +232,7 @@ function unpackListener(message: Buffer, { start, end }: ScannedResource): { rou
   };
 }
 
-function hasVhds(message: Buffer, { start, end }: ScannedResource): boolean {
-  const any = fromBinary(AnySchema, message.subarray(start, end));
+function hasVhds(body: Buffer, { start, end }: ScannedResource): boolean {
+  const any = fromBinary(AnySchema, body.subarray(start, end));
   return anyUnpack(any, RouteConfigurationSchema)?.vhds !== undefined;
 }
