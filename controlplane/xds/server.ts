@@ -47,7 +47,7 @@ export interface AdsLimits {
   readonly maxStreamsPerConnection: number;
   /** On the server. */
   readonly maxStreams: number;
-  /** New streams that wait until there is time for them, or that were not heard yet. */
+  /** New streams that wait until there is time for them, or that were not heard yet; each may hold its window, 64 KiB. */
   readonly maxWaitingStreams: number;
   /** How long a new stream waits at most. */
   readonly waitMillis: number;
