@@ -21,6 +21,7 @@ import type { FilterRequest } from "../wasm-host/request.js";
 import type { Explanation as FilterExplanation, TrafficFilter } from "../wasm-host/traffic-filter.js";
 import { findHost } from "./find-host.js";
 import { type PassedExtension, passedExtensions } from "./passed-extensions.js";
+import { SOLE_WEIGHT, weightsAt } from "./weights.js";
 
 /** A request at a proxy. */
 export interface DescribedRequest extends FilterRequest {
@@ -66,10 +67,12 @@ export interface Explained {
   readonly rule: RuleReference | null;
   /** The route's id, or the native route's name. */
   readonly route: string;
+  /** With their weights at that time, as far as a ramp has come. */
   readonly destinations: readonly { readonly cluster: string; readonly weight: number }[];
   /** The cluster that this draw, or the sticky key, chose. */
   readonly chosen: string | null;
   readonly sticky: string | null;
+  /** Null, too, for a fault that has expired by then. */
   readonly fault: FaultOdds | null;
   readonly redirect: HttpRedirect | null;
   readonly directResponse: { readonly status: number; readonly body: string } | null;
@@ -108,7 +111,7 @@ export function explainRequest(
     return { error: `the host's rules do not compile: ${problems.map(({ message }) => message).join("; ")}` };
   const decided = filter.explain(compiled, request, { now: request.now, random: request.seed });
   if ("error" in decided) return decided;
-  return { ...describe(found.domain, rules, found.governing, decided, context), extensions };
+  return { ...describe(found.domain, rules, found.governing, decided, context, request.now), extensions };
 }
 
 type Decided = Omit<Explained, "extensions">;
@@ -137,17 +140,17 @@ function describe(
   governing: readonly GoverningRules[],
   decided: FilterExplanation,
   context: Context,
+  now: number,
 ): Decided {
   const index = decided.ruleIndex ?? -1;
   const source = rules.sources[index];
   const policy = rules.policy[index];
   const rule = source?.virtualService.spec.http[source.httpIndex];
-  const only = policy?.destinations.length === 1;
-  const clusters = (policy?.destinations ?? []).map(({ route, weight }) => ({
-    cluster: clusterOf(rules.routes.get(route)),
-    weight: only ? SOLE_WEIGHT : weight,
-  }));
-  const destinations = clusters.flatMap(({ cluster, weight }) => (cluster === undefined ? [] : [{ cluster, weight }]));
+  const weights = policy ? weightsAt(policy, now) : [];
+  const destinations = (policy?.destinations ?? []).flatMap(({ route }, at) => {
+    const cluster = clusterOf(rules.routes.get(route));
+    return cluster === undefined ? [] : [{ cluster, weight: weights[at] ?? 0 }];
+  });
   return {
     host,
     rule: source && rule ? reference(source, rule, decided.matchIndex) : null,
@@ -155,7 +158,7 @@ function describe(
     destinations,
     chosen: (decided.route !== undefined && clusterOf(rules.routes.get(decided.route))) || null,
     sticky: stickyText(policy),
-    fault: faultOdds(policy),
+    fault: faultOdds(policy, now),
     redirect: rule?.redirect ?? null,
     directResponse: responseOf(decided.route, rules, rule?.directResponse),
     rejected: rejections(rules, governing, decided, source, context),
@@ -163,9 +166,6 @@ function describe(
     redirectedToPath: decided.redirected,
   };
 }
-
-/** As Istio's documentation has it, a single destination's weight is 100. */
-const SOLE_WEIGHT = 100;
 
 function reference(source: RuleSource, rule: HttpRoute, matchIndex: number | undefined): RuleReference {
   const { owner, index } = ruleOrigin(source.virtualService, source.httpIndex);
@@ -212,9 +212,9 @@ function stickyText(policy: PolicyRule | undefined): string | null {
   return key.type === "sourceAddress" ? "source address" : `${key.type} ${key.name}`;
 }
 
-function faultOdds(policy: PolicyRule | undefined): FaultOdds | null {
+function faultOdds(policy: PolicyRule | undefined, now: number): FaultOdds | null {
   const fault = policy?.fault;
-  if (!fault) return null;
+  if (!fault || now >= (fault.expiresAt ?? Number.POSITIVE_INFINITY)) return null;
   const { delay, abort } = fault;
   return {
     delayMs: delay?.millis ?? null,

@@ -38,6 +38,28 @@ spec:
     - {destination: {host: reviews, subset: v2}, weight: 25}
 ---
 apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: ratings, annotations: {headgate.dev/fault-expires: "2030-01-02T00:00:00Z"}}
+spec:
+  hosts: [ratings]
+  http:
+  - name: split
+    fault: {abort: {httpStatus: 500, percentage: {value: 1}}}
+    route:
+    - {destination: {host: reviews, subset: v1}, weight: 90}
+    - {destination: {host: reviews, subset: v2}, weight: 10}
+---
+apiVersion: headgate.dev/v1alpha1
+kind: StagedRollout
+metadata: {name: ratings}
+spec:
+  virtualService: ratings
+  route: split
+  ramp:
+  - {at: "2030-01-01T00:00:00Z", weights: {v1: 100, v2: 0}}
+  - {at: "2030-01-03T00:00:00Z", weights: {v1: 0, v2: 100}}
+---
+apiVersion: networking.istio.io/v1
 kind: Gateway
 metadata: {name: ingress}
 spec:
@@ -154,6 +176,17 @@ describe("headgate explain", () => {
       { cluster: V1, weight: 75 },
       { cluster: V2, weight: 25 },
     ]);
+  });
+
+  it.each([
+    ["2029-12-31T00:00:00Z", [100, 0], 500],
+    ["2030-01-01T12:00:00Z", [75, 25], 500],
+    ["2030-01-02T00:00:00Z", [50, 50], undefined],
+    ["2030-01-04T00:00:00Z", [0, 100], undefined],
+  ])("gives a ramp's weights and the fault as they are at %s", async (time, weights, abortStatus) => {
+    const { destinations, fault } = await explain("--authority", "ratings", "--port", "9080", "--time", time);
+    expect(destinations.map(({ weight }) => weight)).toEqual(weights);
+    expect(fault?.abortStatus).toBe(abortStatus);
   });
 
   it("explains a gateway's request, and says when no rule matches or no host is there", async () => {
