@@ -29,11 +29,10 @@ export async function runCommand(words: readonly string[], io: CommandIo): Promi
   for (const definition of await loadCommands(words[0])) {
     const [group, rest] = definition.name.split(" ");
     const parent = rest === undefined ? program : groupOf(program, group as string);
-    parent.addCommand(
-      toCommand(definition, async (args, options) => {
-        code = await definition.run(args, options, io);
-      }),
-    );
+    const command = toCommand(definition, async (args, options) => {
+      code = await definition.run(args, options, io);
+    });
+    parent.addCommand(command.copyInheritedSettings(program));
   }
   try {
     await program.parseAsync([...words], { from: "user" });
@@ -51,7 +50,7 @@ function packageVersion(): string {
 function groupOf(program: Command, name: string): Command {
   const known = program.commands.find((command) => command.name() === name);
   if (known) return known;
-  const group = new Command(name).summary(GROUPS.get(name) ?? "").exitOverride();
+  const group = new Command(name).summary(GROUPS.get(name) ?? "").copyInheritedSettings(program);
   group.description(`${GROUPS.get(name)}.`);
   program.addCommand(group);
   return group;
@@ -63,9 +62,7 @@ function toCommand(
 ): Command {
   const command = new Command(definition.name.split(" ").at(-1))
     .summary(definition.summary)
-    .description([`${definition.summary}.`, unwrapped(definition.description)].filter(Boolean).join("\n\n"))
-    .showHelpAfterError(HELP_HINT)
-    .exitOverride();
+    .description([`${definition.summary}.`, unwrapped(definition.description)].filter(Boolean).join("\n\n"));
   for (const { name, required, variadic, summary } of definition.arguments ?? []) {
     const word = variadic ? `${name}...` : name;
     command.argument(required ? `<${word}>` : `[${word}]`, summary);

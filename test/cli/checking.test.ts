@@ -1,9 +1,11 @@
 // `headgate validate` and `headgate analyze` as a person runs them: what they print, and how they exit.
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
+import { headgate } from "../harness/command.js";
+import { runHeadgate } from "../harness/headgate.js";
 import { httpService, virtualService } from "../harness/policies.js";
 import { testScope } from "../harness/scope.js";
-import { headgate, writeFiles } from "./support/served.js";
+import { writeFiles } from "./support/served.js";
 
 const scope = testScope();
 let directory: string;
@@ -28,12 +30,14 @@ beforeAll(async () => {
   await writeFiles(join(directory, "dangling"), { "good.yaml": GOOD, "rule.yaml": DANGLING });
 });
 
-const run = (command: string, place: string, ...flags: string[]) =>
-  headgate(scope, command, join(directory, place), ...flags);
+const run = (command: string, place: string, ...flags: string[]) => headgate(command, join(directory, place), ...flags);
 
 describe("headgate validate", () => {
   test("exits with 0 when each object is right by itself, whatever they are together", async () => {
-    expect(await run("validate", "dangling")).toMatchObject({ code: 0, stdout: "3 objects, 0 errors, 0 warnings\n" });
+    const told = "3 objects, 0 errors, 0 warnings\n";
+    expect(await run("validate", "dangling")).toMatchObject({ code: 0, stdout: told });
+    const process = runHeadgate(scope, ["validate", join(directory, "dangling")]);
+    expect([(await process.exited).code, process.stdout()]).toEqual([0, told]);
   });
 
   test("exits with 65, and tells file, line, column, path, code and what to write", async () => {
@@ -55,7 +59,7 @@ describe("headgate validate", () => {
       code: 65,
       stdout: expect.stringContaining("file-unreadable"),
     });
-    expect((await headgate(scope, "validate")).code).toBe(64);
+    expect((await headgate("validate")).code).toBe(64);
   });
 });
 

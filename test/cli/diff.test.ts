@@ -4,10 +4,12 @@ import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { parse } from "yaml";
 import { createAuthority } from "../harness/certificates.js";
+import { headgate } from "../harness/command.js";
+import { runHeadgate } from "../harness/headgate.js";
 import { serviceEntry, subsets, virtualService } from "../harness/policies.js";
 import { testScope } from "../harness/scope.js";
 import { eventually } from "../harness/waiting.js";
-import { headgate, idOf, type Served, startServed, writeFiles } from "./support/served.js";
+import { idOf, type Served, startServed, writeFiles } from "./support/served.js";
 
 const scope = testScope();
 const A = serviceEntry("a", { v1: { port: 1001 }, v2: { port: 1002 } });
@@ -59,11 +61,15 @@ async function directoryOf(files: Readonly<Record<string, string | undefined>>):
 }
 
 const diff = (directory: string, ...more: string[]) =>
-  headgate(scope, "diff", "--config", directory, "--admin", served.admin, ...more);
+  headgate("diff", "--config", directory, "--admin", served.admin, ...more);
 
 test("Without a difference it says so and exits with 0", async () => {
-  const { code, stdout } = await diff(await directoryOf({}));
-  expect([code, stdout]).toEqual([0, "0 added, 0 modified, 0 removed; of 3 proxies, 0 would be sent something.\n"]);
+  const args = ["diff", "--config", await directoryOf({}), "--admin", served.admin];
+  const run = runHeadgate(scope, args);
+  const { code } = await run.exited;
+  const told = "0 added, 0 modified, 0 removed; of 3 proxies, 0 would be sent something.\n";
+  expect([code, run.stdout()]).toEqual([0, told]);
+  expect(await headgate(...args)).toEqual({ code: 0, stdout: told, stderr: "" });
 });
 
 test("It foretells just what applying then changes, for whom, and to what", async () => {
@@ -145,7 +151,7 @@ test("Against another directory, no control plane is needed, and the last good v
   const [old, next] = await Promise.all([directoryOf({}), directoryOf({ "split.yaml": split(50) })]);
   const broken = await directoryOf({ "split.yaml": split(75).replace("weight: 75", "weight: many") });
   const offline = (to: string, ...more: string[]) =>
-    headgate(scope, "diff", "--config", to, "--against", old, "-o", "json", ...more);
+    headgate("diff", "--config", to, "--against", old, "-o", "json", ...more);
   const [changed, kept] = await Promise.all([offline(next, "--node", APP), offline(broken, "--node", APP)]);
   expect(changed.code, changed.stderr).toBe(1);
   expect((JSON.parse(changed.stdout) as Told).changes).toMatchObject([
@@ -158,11 +164,10 @@ test("Against another directory, no control plane is needed, and the last good v
 test("A bootstrap serves as the description of a proxy", async () => {
   const [old, next] = await Promise.all([directoryOf({}), directoryOf({ "split.yaml": split(50) })]);
   const args = ["--name", "app", "--ip", "10.0.0.1", "--namespace", "shop", "--low-ports", "no"];
-  const bootstrap = await headgate(scope, "proxy", ...args, "--print-bootstrap");
+  const bootstrap = await headgate("proxy", ...args, "--print-bootstrap");
   const nodes = await scope.directory();
   await writeFiles(nodes, { "proxy.json": bootstrap.stdout });
   const told = await headgate(
-    scope,
     ...["diff", "--config", next, "--against", old, "--nodes", join(nodes, "proxy.json"), "-o", "json"],
   );
   expect(told.code, told.stderr).toBe(1);
@@ -234,7 +239,6 @@ spec:
   const node = "router~10.0.0.2~gw.default~default.svc.cluster.local";
   for (const output of ["text", "json"]) {
     const told = await headgate(
-      scope,
       ...["diff", "--config", next, "--against", old, "--node", node, "-o", output, "--full"],
     );
     expect(told.code, told.stderr).toBe(1);
@@ -259,7 +263,7 @@ test("Mistakes are told with what to do", async () => {
     [["--admin", served.admin], 64, "--config"],
   ] as const;
   for (const [args, code, words] of cases) {
-    const told = await headgate(scope, "diff", ...args);
+    const told = await headgate("diff", ...args);
     expect([told.code, told.stderr], words).toEqual([code, expect.stringContaining(words)]);
   }
   expect(await readFile(join(good, "split.yaml"), "utf8")).toBe(split(75));

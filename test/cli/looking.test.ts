@@ -3,11 +3,13 @@ import { beforeAll, expect, test } from "vitest";
 import { parse, parseAllDocuments } from "yaml";
 import type { ProxyView } from "../../controlplane/admin/proxies.js";
 import { CLUSTER, ENDPOINTS, LISTENER } from "../../controlplane/xds/order.js";
+import { headgate } from "../harness/command.js";
+import { runHeadgate } from "../harness/headgate.js";
 import { serviceEntry } from "../harness/policies.js";
 import { testScope } from "../harness/scope.js";
 import { eventually } from "../harness/waiting.js";
 import { connect, ScriptedStream } from "../xds/support/script.js";
-import { headgate, idOf, type Served, startServed } from "./support/served.js";
+import { idOf, type Served, startServed } from "./support/served.js";
 
 const scope = testScope();
 const A = "outbound|9080||a.default.svc.cluster.local";
@@ -43,11 +45,13 @@ async function stateOf(name: string): Promise<string | undefined> {
   return proxies.find(({ id }) => id === idOf(name))?.state;
 }
 
-const run = (...args: string[]) => headgate(scope, ...args, "--admin", served.admin);
+const run = (...args: string[]) => headgate(...args, "--admin", served.admin);
 
 test("Status exits with 0 while all is well, with 1 when a proxy rejects, and tells what, when and why", async () => {
   await connectProxy("good");
   const fine = await run("status");
+  const process = runHeadgate(scope, ["status", "--admin", served.admin]);
+  expect([(await process.exited).code, process.stdout()]).toEqual([fine.code, fine.stdout]);
   expect([fine.code, fine.stderr]).toEqual([0, ""]);
   expect(fine.stdout).toMatch(/^PROXY +CDS +EDS +LDS +RDS +VHDS +SDS +ECDS +REVISION\n/);
   expect(fine.stdout).toMatch(/^good\.default +synced \(\d+\) +synced \(1\) +synced \(\d+\) +- .* 1 of 1$/m);
@@ -124,7 +128,7 @@ test("Whoever asks for what is not there is told what there is", async () => {
     expect([told.code, told.stderr], words).toEqual([code, expect.stringContaining(words)]);
   }
   for (const command of ["status", "config"]) {
-    const told = await headgate(scope, command, ...(command === "config" ? ["x"] : []), "--admin", "127.0.0.1:1");
+    const told = await headgate(command, ...(command === "config" ? ["x"] : []), "--admin", "127.0.0.1:1");
     expect([told.code, told.stderr]).toEqual([69, expect.stringContaining("no control plane answers at 127.0.0.1:1")]);
   }
   stream.cancel();

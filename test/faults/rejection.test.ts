@@ -5,10 +5,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import type { ProxyView } from "../../controlplane/admin/proxies.js";
 import { LISTENER } from "../../controlplane/xds/order.js";
-import { headgate, writeFiles } from "../cli/support/served.js";
+import { writeFiles } from "../cli/support/served.js";
 import { loopbackAddress } from "../harness/addresses.js";
 import { startBackend } from "../harness/backend.js";
 import { ask } from "../harness/client.js";
+import { headgate } from "../harness/command.js";
 import { httpService, serviceEntry, virtualService } from "../harness/policies.js";
 import { testScope } from "../harness/scope.js";
 import { startServe } from "../harness/serve.js";
@@ -53,7 +54,7 @@ describe("one rejected resource", () => {
     await eventually("the changed host lands", async () => (await backendOf("reviews")) === "v2");
     await eventually("the new host lands", async () => (await backendOf("fresh")) === "v1");
 
-    const { code, stdout } = await headgate(scope, "status", "-o", "json", "--admin", served.admin);
+    const { code, stdout } = await headgate("status", "-o", "json", "--admin", served.admin);
     const told = JSON.parse(stdout) as { readonly proxies: readonly ProxyView[] };
     expect(code).toBe(1);
     expect(told.proxies[0]).toMatchObject({ name: "client", state: "rejected" });

@@ -3,17 +3,10 @@ import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ConfigPage, ConfigType } from "../../../controlplane/admin/config.js";
 import { TYPE_URLS } from "../../../controlplane/admin/type-names.js";
-import { runHeadgate } from "../../harness/headgate.js";
 import type { Scope } from "../../harness/scope.js";
 import { startServe } from "../../harness/serve.js";
 import { eventually } from "../../harness/waiting.js";
 import { connect, ScriptedStream } from "../../xds/support/script.js";
-
-export interface Outcome {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
 
 export interface Served {
   readonly ads: string;
@@ -76,10 +69,4 @@ export async function writeFiles(directory: string, files: Readonly<Record<strin
     await writeFile(join(directory, `.${file}`), yaml);
     await rename(join(directory, `.${file}`), join(directory, file));
   }
-}
-
-export async function headgate(scope: Scope, ...args: readonly string[]): Promise<Outcome> {
-  const run = runHeadgate(scope, args);
-  const { code } = await run.exited;
-  return { code, stdout: run.stdout(), stderr: run.stderr() };
 }
