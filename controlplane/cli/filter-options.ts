@@ -8,6 +8,7 @@ import { createDirectoryStorage } from "../rollout/directory-storage.js";
 import type { FilterStorage } from "../rollout/storage.js";
 import { ACCESS_OPTIONS, connectToCluster } from "./cluster-access.js";
 import { type CommandIo, type CommandOption, exitCode, type OptionValues } from "./command.js";
+import { table } from "./table.js";
 
 const NAMESPACE = "headgate-system";
 
@@ -58,6 +59,17 @@ export async function withFilters(
   } finally {
     client.close();
   }
+}
+
+/** Writes what there is as JSON, or its rows as a table, by OUTPUT_OPTION. */
+export function writeRows<T>(
+  { output }: OptionValues,
+  io: Pick<CommandIo, "stdout">,
+  head: readonly string[],
+  all: readonly T[],
+  row: (one: T) => string[],
+): void {
+  io.stdout.write(output === "json" ? `${JSON.stringify(all, null, 2)}\n` : table(head, all.map(row)));
 }
 
 export function actor(options: OptionValues, io: CommandIo): string {

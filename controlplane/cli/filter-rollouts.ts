@@ -13,6 +13,7 @@ import {
   tellFault,
   tellUsage,
   withFilters,
+  writeRows,
 } from "./filter-options.js";
 import { type Read, readDuration, readPairs } from "./flag-values.js";
 import { progressText, rolloutText } from "./rollout-text.js";
@@ -126,8 +127,7 @@ export const filterHistoryCommand: CommandDefinition = {
         const { id, filter, version, at, by } = rollout.plan;
         return [id, `${filter}@${version}`, at, by, progressText(rollout)];
       };
-      if (options.output === "json") io.stdout.write(`${JSON.stringify(rollouts, null, 2)}\n`);
-      else io.stdout.write(table(["ROLLOUT", "VERSION", "ASKED FOR", "BY", "STATE"], rollouts.map(row)));
+      writeRows(options, io, ["ROLLOUT", "VERSION", "ASKED FOR", "BY", "STATE"], rollouts, row);
       return exitCode.ok;
     });
   },

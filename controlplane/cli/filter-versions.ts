@@ -14,6 +14,7 @@ import {
   tellFault,
   tellUsage,
   withFilters,
+  writeRows,
 } from "./filter-options.js";
 import { readCount } from "./flag-values.js";
 import { table } from "./table.js";
@@ -94,8 +95,7 @@ export const filterListCommand: CommandDefinition = {
         ...[name, version, String(size), abi, sha256.slice(0, 12), addedAt, addedBy],
       ];
       const head = ["FILTER", "VERSION", "BYTES", "ABI", "SHA256", "ADDED", "BY"];
-      if (options.output === "json") io.stdout.write(`${JSON.stringify(versions, null, 2)}\n`);
-      else io.stdout.write(table(head, versions.map(row)));
+      writeRows(options, io, head, versions, row);
       return exitCode.ok;
     });
   },

@@ -94,16 +94,20 @@ export class KubeClient {
     return { items: list.items ?? [], resourceVersion, ...(more ? { continue: more } : {}) };
   }
 
-  /** The pages of a whole list, one after the other. */
+  /** The pages of a whole list, one after the other; one that is too large to be taken is asked for in smaller parts. */
   async *pages(type: KubeType, options: ListOptions = {}): AsyncGenerator<KubeList, void> {
-    let page: KubeList | undefined;
-    do {
-      page = await this.list(type, {
-        ...options,
-        ...(page?.continue === undefined ? {} : { continue: page.continue }),
-      });
-      yield page;
-    } while (page.continue !== undefined);
+    let limit = options.limit ?? PAGE;
+    let next: Pick<ListOptions, "continue"> | undefined = {};
+    while (next) {
+      try {
+        const page: KubeList = await this.list(type, { ...options, ...next, limit });
+        yield page;
+        next = page.continue === undefined ? undefined : { continue: page.continue };
+      } catch (error) {
+        if (!(error instanceof KubeFault && error.reason === "TooLarge") || limit === 1) throw error;
+        limit = Math.ceil(limit / 8);
+      }
+    }
   }
 
   /** Events in the order they come, those that come together at once; see watchEvents. Bookmarks are among them. */

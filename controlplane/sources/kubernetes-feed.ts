@@ -2,7 +2,7 @@
 // the watch cannot go on. Nothing that it knows goes but by the server's word.
 import { setTimeout as sleep } from "node:timers/promises";
 import { Backoff } from "../kube/backoff.js";
-import type { KubeClient, KubeList } from "../kube/client.js";
+import type { KubeClient } from "../kube/client.js";
 import { KubeFault, type KubeObject, type KubeType, type Selection, type WatchEvent } from "../kube/object.js";
 import type { Discovery } from "./kubernetes-discovery.js";
 import type { KubernetesKind } from "./kubernetes-kinds.js";
@@ -22,8 +22,6 @@ export interface FeedOptions {
   readonly mostBackoffMs: number;
 }
 
-/** Objects of a page. One that is too large for the client's limit is asked for in smaller parts. */
-const PAGE = 500;
 /** A watch that fails so often without a change is not gone on with. */
 const MOST_WATCH_FAILURES = 3;
 /** Milliseconds. A watch that lasted for longer was none that failed. */
@@ -135,24 +133,15 @@ export class KubernetesFeed {
   /** Takes a whole list in, page by page, and gives the version that a watch goes on from. */
   private async list(type: KubeType): Promise<string> {
     const listed = new Set<string>();
-    let limit = PAGE;
-    let page: KubeList | undefined;
-    do {
-      const from = page?.continue;
-      const options = { ...this.options.selection, limit, signal: this.stop.signal };
-      try {
-        page = await this.options.client.list(type, { ...options, ...(from === undefined ? {} : { continue: from }) });
-      } catch (error) {
-        if (!(error instanceof KubeFault && error.reason === "TooLarge") || limit === 1) throw error;
-        limit = Math.ceil(limit / 8);
-        continue;
-      }
+    let resourceVersion = "";
+    for await (const page of this.options.client.pages(type, { ...this.options.selection, signal: this.stop.signal })) {
       for (const object of page.items) listed.add(this.objects.keyOf(object));
       await this.objects.put(page.items, apiVersionOf(type));
       this.options.onChange();
-    } while (page === undefined || page.continue !== undefined);
+      resourceVersion = page.resourceVersion;
+    }
     this.keepOnly(listed);
-    return page.resourceVersion;
+    return resourceVersion;
   }
 
   private keepOnly(listed: ReadonlySet<string>): void {

@@ -70,6 +70,18 @@ describe.skipIf("error" in kubeBinaries)("a client of the Kubernetes API", () =>
     expect(applied).toMatchObject({ spec: { replicas: 1 }, status: { replicas: 7 } });
   });
 
+  test("asks for a list that is too large to be taken in smaller parts", async () => {
+    const names = Array.from({ length: 9 }, (_, i) => `large-${i}`);
+    const data = { large: "x".repeat(1_000_000) };
+    for (const name of names) await client.create(CONFIG_MAPS, configMap(name, data, { large: "yes" }), "kube-public");
+    const selection = { namespace: "kube-public", labelSelector: "large=yes" };
+    await expect(client.list(CONFIG_MAPS, selection)).rejects.toMatchObject({ reason: "TooLarge" });
+    const listed: (string | undefined)[] = [];
+    for await (const { items } of client.pages(CONFIG_MAPS, selection))
+      listed.push(...items.map((o) => o.metadata.name));
+    expect(listed).toEqual(names);
+  });
+
   test("lists in pages, by label, and in one namespace or all", async () => {
     for (const name of ["p1", "p2", "p3"]) {
       await client.create(CONFIG_MAPS, configMap(name, {}, { page: "yes" }), "default");
