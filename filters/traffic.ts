@@ -1,23 +1,30 @@
 // The filter's entry: Envoy's callbacks -> decide -> act. Each callback that exists is called for every request, so
 // only those that are needed do.
 import * as host from "./abi/host";
-import { resetScratch, scratch } from "./abi/memory";
+import { resetScratch } from "./abi/memory";
 import { count } from "./abi/metrics";
 import { ascii } from "./abi/text";
 import { noteDestination, noteMatch } from "./explain";
 import { hasExpiry, isExpired, strikes } from "./fault/draw";
 import { firstClause } from "./match/decide";
 import { fillFromHeaders, fillPath } from "./match/request";
-import { abort, keepTicking, pause, resumeDue } from "./pausing";
+import { abort, pause } from "./pausing";
 import { record } from "./policy/image";
 import { DIGITS, findImage, keepImage, REFUSED, UNKNOWN } from "./policy/store";
 import * as tags from "./policy/tags";
 import { clearValues } from "./policy/work";
 import { chooseByRollout, chooseByWeight } from "./rollout/choose";
-import { drawBits, seedRandom } from "./rollout/random";
+import { drawBits } from "./rollout/random";
 import * as telemetry from "./telemetry";
 
 export { headgate_clause, headgate_destination, headgate_seed, headgate_unmet_condition } from "./explain";
+export {
+  proxy_abi_version_0_2_1,
+  proxy_on_configure,
+  proxy_on_memory_allocate,
+  proxy_on_tick,
+  proxy_on_vm_start,
+} from "./lifecycle";
 
 const CONTINUE: u32 = 0;
 const STOP: u32 = 1;
@@ -35,24 +42,6 @@ const sourceAddress = ascii(tags.SOURCE_ADDRESS_PROPERTY);
 const clearRouteCache = ascii(CLEAR_ROUTE_CACHE);
 const namePrefix = ascii(tags.ROUTE_NAME_PREFIX);
 
-export function proxy_abi_version_0_2_1(): void {}
-
-export function proxy_on_memory_allocate(size: usize): usize {
-  return scratch(size);
-}
-
-export function proxy_on_vm_start(_context: u32, _size: u32): u32 {
-  resetScratch();
-  seedRandom(host.randomSeed());
-  telemetry.openTelemetry();
-  return 1;
-}
-
-export function proxy_on_configure(context: u32, _size: u32): u32 {
-  keepTicking(context);
-  return 1;
-}
-
 export function proxy_on_request_headers(context: u32, _count: u32, _endOfStream: u32): u32 {
   resetScratch();
   const image = currentImage();
@@ -66,11 +55,6 @@ export function proxy_on_request_headers(context: u32, _count: u32, _endOfStream
   const fault = load<i32>(rule, tags.RULE_FAULT);
   if (fault === tags.NONE) return CONTINUE;
   return injectFault(context, record(image, tags.SECTION_FAULTS, fault, tags.FAULT_STRIDE));
-}
-
-export function proxy_on_tick(context: u32): void {
-  resetScratch();
-  resumeDue(context);
 }
 
 /** The image that the request's undecided route carries; UNKNOWN when the route is none of ours. */

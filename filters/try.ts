@@ -6,11 +6,19 @@ import { count } from "./abi/metrics";
 import { ascii } from "./abi/text";
 import { abortedTry, addAborted, grpcStatusOf, removeAborted, statusOf } from "./fault/aborted-tries";
 import { hasExpiry, isExpired, strikes } from "./fault/draw";
-import { keepTicking, pause, resumeDue } from "./pausing";
+import { pause } from "./pausing";
 import { isValidFault } from "./policy/check-outcomes";
 import * as tags from "./policy/tags";
-import { drawBits, seedRandom } from "./rollout/random";
+import { drawBits } from "./rollout/random";
 import * as telemetry from "./telemetry";
+
+export {
+  proxy_abi_version_0_2_1,
+  proxy_on_configure,
+  proxy_on_memory_allocate,
+  proxy_on_tick,
+  proxy_on_vm_start,
+} from "./lifecycle";
 
 const CONTINUE: u32 = 0;
 const STOP: u32 = 1;
@@ -32,29 +40,6 @@ const grpc = ascii(GRPC);
 const grpcStatusName = ascii(GRPC_STATUS);
 const grpcMessageName = ascii(GRPC_MESSAGE);
 const message = ascii(MESSAGE);
-
-export function proxy_abi_version_0_2_1(): void {}
-
-export function proxy_on_memory_allocate(size: usize): usize {
-  return scratch(size);
-}
-
-export function proxy_on_vm_start(_context: u32, _size: u32): u32 {
-  resetScratch();
-  seedRandom(host.randomSeed());
-  telemetry.openTelemetry();
-  return 1;
-}
-
-export function proxy_on_configure(context: u32, _size: u32): u32 {
-  keepTicking(context);
-  return 1;
-}
-
-export function proxy_on_tick(context: u32): void {
-  resetScratch();
-  resumeDue(context);
-}
 
 export function proxy_on_request_headers(context: u32, _count: u32, _endOfStream: u32): u32 {
   resetScratch();

@@ -94,6 +94,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "filters/fault": ["filters/policy"],
   "filters/telemetry": ["filters/abi", "filters/policy"],
   "filters/pausing": ["filters/abi", "filters/fault", "filters/telemetry"],
+  "filters/lifecycle": ["filters/abi", "filters/pausing", "filters/rollout", "filters/telemetry"],
   "filters/traffic": ["filters"],
   "filters/try": ["filters"],
   "filters/trapping": ["filters"],
