@@ -3,7 +3,8 @@ import { quote } from "./names.js";
 import type { Fault } from "./report.js";
 
 const SERVER_PROTOCOLS = ["HTTP", "HTTPS", "HTTP2", "GRPC", "GRPC-WEB", "TCP", "TLS", "MONGO"];
-const PORT_PROTOCOLS = [...SERVER_PROTOCOLS, "UDP"];
+/** MYSQL and REDIS are read as TCP. */
+const PORT_PROTOCOLS = [...SERVER_PROTOCOLS, "MYSQL", "REDIS", "UDP"];
 
 /** Those that Envoy's TLS library has. */
 const CIPHER_SUITES = [

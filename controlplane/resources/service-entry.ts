@@ -1,7 +1,18 @@
 // ServiceEntry (networking.istio.io): a service the platform does not know of, inside or outside the mesh.
 import type { Resource } from "./resource.js";
 
-export type PortProtocol = "HTTP" | "HTTPS" | "GRPC" | "GRPC-WEB" | "HTTP2" | "MONGO" | "TCP" | "TLS" | "UDP";
+export type PortProtocol =
+  | "HTTP"
+  | "HTTPS"
+  | "GRPC"
+  | "GRPC-WEB"
+  | "HTTP2"
+  | "MONGO"
+  | "MYSQL"
+  | "REDIS"
+  | "TCP"
+  | "TLS"
+  | "UDP";
 
 export type Resolution = "NONE" | "STATIC" | "DNS" | "DNS_ROUND_ROBIN";
 

@@ -206,7 +206,7 @@ export const DOCUMENTED_VALUES: readonly FieldValues[] = [
   serviceEntry("ports[0].targetPort", PORTS),
   serviceEntry("ports[0].name", NAMES),
   serviceEntry("ports[0].protocol", {
-    valid: ["HTTP", "HTTPS", "GRPC", "HTTP2", "TCP", "TLS", "MONGO", "http"],
+    valid: ["HTTP", "HTTPS", "GRPC", "HTTP2", "TCP", "TLS", "MONGO", "MYSQL", "REDIS", "http"],
     invalid: ["FTP", "HTTP/2", "HTTP 2"],
     code: "invalid-value",
   }),
