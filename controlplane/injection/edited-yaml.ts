@@ -3,6 +3,7 @@ import {
   type Document,
   isAlias,
   isMap,
+  isScalar,
   isSeq,
   type Node,
   parseAllDocuments,
@@ -20,7 +21,7 @@ export interface DocumentEdit {
 
 /**
  * `edits` are by the index of a document that is not empty. Documents without any are given back letter by letter; in an
- * edited one, aliases are written out. Takes a text that has been parsed without fault. Throws where a patch leads nowhere.
+ * edited one, aliases and merge keys are written out. Takes a text that has been parsed without fault. Throws where a patch leads nowhere.
  */
 export function editYaml(text: string, edits: ReadonlyMap<number, readonly DocumentEdit[]>): string {
   // Without a schema scalars are what is written: 0644 means one number to Kubernetes and another to this library.
@@ -36,6 +37,7 @@ export function editYaml(text: string, edits: ReadonlyMap<number, readonly Docum
       continue;
     }
     writeAliasesOut(document);
+    writeMergesOut(document.contents);
     for (const { path, patch } of own) for (const operation of patch) apply(document, path, operation);
     pieces.push(document.toString({ lineWidth: 0, doubleQuotedAsJSON: true }));
   }
@@ -63,6 +65,20 @@ function writeAliasesOut(document: Document.Parsed): void {
       if (!isAlias(node) && "anchor" in node) delete (node as { anchor?: string }).anchor;
     },
   });
+}
+
+/** As the sources read them: a map's own keys win, then those of what is listed first. */
+function writeMergesOut(node: unknown): void {
+  if (isSeq(node)) for (const item of node.items) writeMergesOut(item);
+  if (!isMap(node)) return;
+  for (const { value } of node.items) writeMergesOut(value);
+  const merges = node.items.filter(({ key }) => isScalar(key) && key.type === "PLAIN" && key.value === "<<");
+  for (const merge of merges) {
+    node.items.splice(node.items.indexOf(merge), 1);
+    for (const source of isSeq(merge.value) ? merge.value.items : [merge.value]) {
+      if (isMap(source)) for (const pair of source.items) if (!node.has(pair.key)) node.items.push(pair);
+    }
+  }
 }
 
 function apply(document: Document.Parsed, root: readonly (string | number)[], { path, value }: PatchOperation): void {

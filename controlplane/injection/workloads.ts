@@ -10,7 +10,7 @@ export interface PodTemplate {
 /** A template that is none: its path, and what is wrong there. */
 export interface TemplateFault {
   readonly path: readonly (string | number)[];
-  readonly code: "wrong-type" | "unsupported-field";
+  readonly code: "wrong-type";
   readonly message: string;
 }
 
@@ -74,7 +74,6 @@ function faultsOf(pod: unknown, path: Path): readonly TemplateFault[] {
   }
   for (const [place, value] of maps) {
     if (!isFields(value)) faults.push(wrongType(place, "a map"));
-    else if ("<<" in value) faults.push(mergeKey([...place, "<<"]));
   }
   if (!isFields(spec)) return faults;
   for (const name of ["initContainers", "containers", "volumes"]) {
@@ -88,10 +87,6 @@ function faultsOf(pod: unknown, path: Path): readonly TemplateFault[] {
 
 function wrongType(path: Path, wanted: string): TemplateFault {
   return { path, code: "wrong-type", message: `A pod has ${wanted} here.` };
-}
-
-function mergeKey(path: Path): TemplateFault {
-  return { path, code: "unsupported-field", message: "Merge keys are not followed: write the fields out." };
 }
 
 function isFields(value: unknown): value is Fields {

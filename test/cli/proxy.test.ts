@@ -5,6 +5,7 @@ import { expect, test } from "vitest";
 import { freePort, loopbackAddress } from "../harness/addresses.js";
 import { startBackend } from "../harness/backend.js";
 import { ask } from "../harness/client.js";
+import { headgate } from "../harness/command.js";
 import { testEnvoyBinary } from "../harness/envoy.js";
 import { allGone, descendants, runHeadgate } from "../harness/headgate.js";
 import { testScope } from "../harness/scope.js";
@@ -14,16 +15,14 @@ const scope = testScope();
 
 test("All faulty flags are told at once, with what to write", async () => {
   const faulty = ["--ip", "here", "--ads", "nowhere", "--labels", "app", "--concurrency", "0", "--drain-time", "long"];
-  const run = runHeadgate(scope, ["proxy", ...faulty]);
-  expect(await run.exited).toMatchObject({ code: 64 });
-  expect(run.stdout()).toBe("");
-  for (const flag of ["--ip", "--ads", "--labels", "--concurrency", "--drain-time"])
-    expect(run.stderr()).toContain(flag);
+  const { code, stdout, stderr } = await headgate("proxy", ...faulty);
+  expect([code, stdout]).toEqual([64, ""]);
+  for (const flag of ["--ip", "--ads", "--labels", "--concurrency", "--drain-time"]) expect(stderr).toContain(flag);
 });
 
 test("A missing address, an unknown role and an unknown flag are usage errors", async () => {
   for (const args of [[], ["--ip", "127.0.0.1", "--role", "waypoint"], ["--ip", "127.0.0.1", "--nome", "x"]])
-    expect(await runHeadgate(scope, ["proxy", ...args]).exited, args.join(" ")).toMatchObject({ code: 64 });
+    expect(await headgate("proxy", ...args), args.join(" ")).toMatchObject({ code: 64 });
 });
 
 test("The bootstrap can be printed without starting anything", async () => {

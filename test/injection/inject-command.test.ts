@@ -10,7 +10,7 @@ import { inject } from "../../controlplane/injection/inject.js";
 import type { Pod } from "../../controlplane/injection/sidecar.js";
 import { podTemplatesIn } from "../../controlplane/injection/workloads.js";
 import { createAuthority } from "../harness/certificates.js";
-import { runHeadgate } from "../harness/headgate.js";
+import { headgate } from "../harness/command.js";
 import { testScope } from "../harness/scope.js";
 
 const SETTINGS = { image: "headgate-proxy:1", ads: "headgate.headgate-system.svc:15012", audience: "headgate" };
@@ -127,9 +127,8 @@ describe("headgate inject", () => {
   async function run(text: string, ...more: readonly string[]) {
     const file = join(await scope.directory(), "a.yaml");
     await writeFile(file, text);
-    const running = runHeadgate(scope, ["inject", file, ...ARGS, ...more]);
-    const { code } = await running.exited;
-    return { code, stdout: running.stdout(), stderr: running.stderr().replaceAll(file, "a.yaml") };
+    const { stderr, ...told } = await headgate("inject", file, ...ARGS, ...more);
+    return { ...told, stderr: stderr.replaceAll(file, "a.yaml") };
   }
 
   test("prints files and standard input as one stream, with the authority in the pods", async () => {
@@ -167,11 +166,6 @@ describe("headgate inject", () => {
       "a.yaml:5:3: error [wrong-type] spec.template",
     ],
     [
-      "merge keys",
-      workload("apps/v1", "Deployment", "  template:\n    spec: {<<: {containers: []}}\n"),
-      'a.yaml:6:12: error [unsupported-field] spec.template.spec["<<"]',
-    ],
-    [
       "containers that are no list",
       workload("apps/v1", "Deployment", "  template: {spec: {containers: {}}}\n"),
       "error [wrong-type] spec.template.spec.containers",
@@ -180,6 +174,17 @@ describe("headgate inject", () => {
     const { code, stdout, stderr } = await run(text as string);
     expect({ code, stdout }).toEqual({ code: 65, stdout: "" });
     expect(stderr).toContain(place);
+  });
+
+  test("writes out what merge keys bring in, a pod's own words first", async () => {
+    const merged = "{containers: [{name: base}], volumes: [{name: a, emptyDir: {}}]}";
+    const merge = `<<: [{hostname: first}, {hostname: second}, ${merged}]`;
+    const { stdout } = await run(`apiVersion: v1\nkind: Pod\nspec:\n  ${merge}\n  containers: [{name: web}]\n`);
+    const { spec } = parse(stdout);
+    expect(spec).toMatchObject({ hostname: "first", containers: [{ name: "web" }] });
+    expect(spec.volumes.at(-1)).toEqual({ name: "a", emptyDir: {} });
+    expect(initNames({ spec })).toEqual(["headgate-capture", "headgate-proxy"]);
+    expect(stdout).not.toContain("<<");
   });
 
   test("says of a pod that stays as it is why", async () => {
@@ -191,8 +196,8 @@ describe("headgate inject", () => {
 
   test("takes no address that a pod has itself, and no file that is not there", async () => {
     expect(await run("", "--ads", "127.0.0.1:15010")).toMatchObject({ code: 64 });
-    const missing = runHeadgate(scope, ["inject", "missing.yaml", ...ARGS]);
-    expect((await missing.exited).code).toBe(64);
-    expect(missing.stderr()).toContain("missing.yaml cannot be read (ENOENT)");
+    const missing = await headgate("inject", "missing.yaml", ...ARGS);
+    expect(missing.code).toBe(64);
+    expect(missing.stderr).toContain("missing.yaml cannot be read (ENOENT)");
   });
 });

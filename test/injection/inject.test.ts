@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { inject, type PatchOperation } from "../../controlplane/injection/inject.js";
 import { adsFault, type Pod } from "../../controlplane/injection/sidecar.js";
 import { createAuthority } from "../harness/certificates.js";
-import { runHeadgate } from "../harness/headgate.js";
+import { headgate } from "../harness/command.js";
 import { testScope } from "../harness/scope.js";
 
 const SETTINGS = { image: "headgate", ads: "headgate.headgate-system.svc:15012", audience: "headgate" };
@@ -86,9 +86,9 @@ describe("a sidecar's arguments", () => {
     const args = (containersOf(POD, { ...SETTINGS, adsCa: "PEM" }).at(-1)?.args ?? []).map((arg) =>
       arg.replace(/\$\((\w+)\)/g, (_, name) => known[name] ?? "").replace("/var/run/headgate", folder),
     );
-    const run = runHeadgate(scope, ["proxy", ...args, "--print-bootstrap"]);
-    expect((await run.exited).code, run.stderr()).toBe(0);
-    expect(JSON.parse(run.stdout()).node).toMatchObject({
+    const { code, stdout, stderr } = await headgate("proxy", ...args, "--print-bootstrap");
+    expect(code, stderr).toBe(0);
+    expect(JSON.parse(stdout).node).toMatchObject({
       id: "sidecar~10.0.0.7~web-1.shop~shop.svc.cluster.local",
       metadata: { LABELS: { app: "web" }, SERVICE_ACCOUNT: "web", INTERCEPTION_MODE: "REDIRECT" },
     });
