@@ -47,6 +47,8 @@ export class Publisher {
    * published to. One call at a time.
    */
   async update({ resources, changed }: SourceState, onTouched: (proxy: string) => void = () => {}): Promise<string[]> {
+    // Whoever brings the state has worked on it at length.
+    await this.#slices.turn();
     const mesh = changeMesh(this.#mesh, resources, changed);
     this.#mesh = mesh;
     const touched: string[] = [];

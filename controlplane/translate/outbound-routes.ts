@@ -14,7 +14,7 @@ import type { VirtualService } from "../resources/virtual-service.js";
 import { clusterName, PASSTHROUGH_CLUSTER } from "./cluster-name.js";
 import { effectiveSettings } from "./cluster-policy.js";
 import { type Context, destinationPolicy } from "./context.js";
-import { type HostPlan, indexMeshRules, planOutboundHosts, planServiceHosts } from "./host-plan.js";
+import { type HostPlan, indexMeshRules, type MeshRules, planOutboundHosts, planServiceHosts } from "./host-plan.js";
 import { Pool } from "./pool.js";
 import type { EnvoyResource } from "./resource.js";
 import { anyPath, statusRoute } from "./route.js";
@@ -83,8 +83,15 @@ export function outboundPorts(context: Context): readonly OutboundPort[] {
 
 /** The route configuration of one outbound port. */
 export function outboundRoutes(entry: OutboundPort, context: Context): EnvoyResource[] {
-  const hosts = outboundHosts(entry, context).map((plan) => finish(encodedHost(entry, plan, context)));
+  const hosts = encodedHosts(entry, context);
   return routeConfiguration(routeNameOf(entry), hosts, [catchAll(context)], context.proxy.separateHosts);
+}
+
+/** All hosts of an outbound port. */
+export function encodedHosts(entry: OutboundPort, context: Context): readonly EncodedHost[] {
+  return context.memo.of(`encoded hosts of ${routeNameOf(entry)}`, { cheap: [context.mesh] }, () =>
+    outboundHosts(entry, context).map((plan) => finish(encodedHost(entry, plan, context))),
+  );
 }
 
 /** One host of an outbound port, as it was before where nothing that it depends on changed. */
@@ -137,23 +144,23 @@ function looksAtClients({ spec }: VirtualService): boolean {
   );
 }
 
+/** The rules that hold on an outbound port. */
+export function outboundRules(entry: OutboundPort, { memo }: Context): MeshRules {
+  const { virtualServices } = entry.egress;
+  return memo.of(`rules of ${routeNameOf(entry)}`, { cheap: [virtualServices] }, () => indexMeshRules(virtualServices));
+}
+
 /** What the sidecar does with each host of a port. */
-export function outboundHosts(entry: OutboundPort, context: Context): HostPlan[] {
-  const { egress, port, services } = entry;
-  const { memo, proxy, scope } = context;
-  const rules = memo.of(`rules of ${routeNameOf(entry)}`, { cheap: [egress.virtualServices] }, () =>
-    indexMeshRules(egress.virtualServices),
-  );
-  const own = memo.of(`hosts of ${routeNameOf(entry)}`, { cheap: [services] }, () =>
-    planServiceHosts(services, (service) => portOf(entry, service, isHttp)?.number, proxy.namespace),
-  );
-  return planOutboundHosts(
-    own,
-    rules,
-    port,
-    proxy.namespace,
-    (host) => scope.resolve(host, proxy.namespace) !== undefined,
-  );
+export function outboundHosts(entry: OutboundPort, context: Context): readonly HostPlan[] {
+  const { port, services } = entry;
+  const { memo, mesh, proxy, scope } = context;
+  return memo.of(`plans of ${routeNameOf(entry)}`, { cheap: [mesh] }, () => {
+    const own = memo.of(`hosts of ${routeNameOf(entry)}`, { cheap: [services] }, () =>
+      planServiceHosts(services, (service) => portOf(entry, service, isHttp)?.number, proxy.namespace),
+    );
+    const isService = (host: string) => scope.resolve(host, proxy.namespace) !== undefined;
+    return planOutboundHosts(own, outboundRules(entry, context), port, proxy.namespace, isService);
+  });
 }
 
 function* outboundVirtualHost(plan: HostPlan, context: Context): Steps<VirtualHost> {

@@ -3,7 +3,6 @@ import { ListenerSchema } from "../gen/envoy/config/listener/v3/listener_pb.js";
 import { runsModule } from "../mesh/extensions.js";
 import type { Mesh } from "../mesh/mesh.js";
 import type { MeshService } from "../mesh/service.js";
-import type { Steps } from "../policy/steps.js";
 import type { Proxy } from "../proxy/proxy.js";
 import { areSameForAll, serviceClusters, serviceCredentials, serviceTls, specialClusters } from "./clusters.js";
 import { type Context, createContext, destinationPolicy } from "./context.js";
@@ -17,7 +16,14 @@ import { inboundListeners } from "./inbound.js";
 import { Memo } from "./memo.js";
 import type { TranslateOptions } from "./options.js";
 import { outboundListeners } from "./outbound.js";
-import { encodedHost, httpPorts, outboundHosts, outboundRoutes } from "./outbound-routes.js";
+import {
+  encodedHost,
+  encodedHosts,
+  httpPorts,
+  outboundHosts,
+  outboundRoutes,
+  outboundRules,
+} from "./outbound-routes.js";
 import { Pool } from "./pool.js";
 import { reachableServices } from "./reachable-services.js";
 import { type EnvoyResource, typeUrlOf } from "./resource.js";
@@ -69,7 +75,9 @@ export class Translator {
   *prepare(mesh: Mesh, proxy: Proxy): Generator<void> {
     const view = this.#view(mesh, proxy);
     if (view.prepared === mesh) return;
-    yield* prepareShared(createContext(mesh, proxy, this.#options, view.memo));
+    const context = createContext(mesh, proxy, this.#options, view.memo);
+    yield;
+    yield* prepareShared(context);
     view.prepared = mesh;
   }
 
@@ -118,24 +126,33 @@ function* prepareShared(context: Context): Generator<void> {
   }
   clusterResources(context);
   yield;
-  for (const encode of hostsToEncode(context)) {
-    yield* encode();
-    yield;
-  }
+  yield* prepareHosts(context);
   routeResources(context);
   yield;
   otherResources(context);
 }
 
-function* hostsToEncode(context: Context): Generator<() => Steps<unknown>> {
+function* prepareHosts(context: Context): Generator<void> {
   if (context.proxy.role === "router") {
     for (const [name, servers] of gatewayRouteServers(context)) {
-      for (const plan of planGatewayHosts(servers, context)) yield () => encodedGatewayHost(name, plan, context);
+      for (const plan of planGatewayHosts(servers, context)) {
+        yield* encodedGatewayHost(name, plan, context);
+        yield;
+      }
     }
     return;
   }
   for (const entry of httpPorts(context)) {
-    for (const plan of outboundHosts(entry, context)) yield () => encodedHost(entry, plan, context);
+    outboundRules(entry, context);
+    yield;
+    const plans = outboundHosts(entry, context);
+    yield;
+    for (const plan of plans) {
+      yield* encodedHost(entry, plan, context);
+      yield;
+    }
+    encodedHosts(entry, context);
+    yield;
   }
 }
 

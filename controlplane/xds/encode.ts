@@ -21,7 +21,7 @@ const DURATION = { seconds: 1, nanos: 2 } as const;
 const LEAST_IN_RUN = 64;
 const MOST_ENCODED_BYTES = 32 * 1024 * 1024;
 const encodedRuns = new Recent(MOST_ENCODED_BYTES, {
-  make: (resources: readonly XdsResource[]) => deltaResources(new BinaryWriter(), resources, false).finish(),
+  make: encodeRun,
   isSame: isSameRun,
   sizeOf: ({ length }) => length,
 });
@@ -38,6 +38,61 @@ export function encodeDelta(response: Response): Message {
     return new Message(deltaResources(head, resources, heartbeat).finish());
   }
   return new Message(head.finish(), encodedRuns.of(resources));
+}
+
+interface Measured {
+  readonly resource: XdsResource;
+  readonly nameBytes: number;
+  readonly versionBytes: number;
+  /** Of the encoded Resource. */
+  readonly bytes: number;
+}
+
+/**
+ * As deltaResources(), for thousands of resources at a third of the cost: their lengths are known before anything is
+ * written. Those with a TTL go the other way.
+ */
+function encodeRun(resources: readonly XdsResource[]): Uint8Array {
+  if (resources.some(({ ttlMillis }) => ttlMillis !== undefined)) {
+    return deltaResources(new BinaryWriter(), resources, false).finish();
+  }
+  const measured = resources.map(measure);
+  const total = measured.reduce((sum, { bytes }) => sum + lengthOfField(bytes), 0);
+  const out = Buffer.allocUnsafeSlow(total);
+  let at = 0;
+  for (const { resource, nameBytes, versionBytes, bytes } of measured) {
+    at = start(out, at, DELTA.resources, bytes);
+    at = start(out, at, RESOURCE.version, versionBytes);
+    at += out.write(resource.version, at, "utf8");
+    at = start(out, at, RESOURCE.resource, resource.any.length);
+    out.set(resource.any, at);
+    at = start(out, at + resource.any.length, RESOURCE.name, nameBytes);
+    at += out.write(resource.name, at, "utf8");
+  }
+  return out;
+}
+
+function measure(resource: XdsResource): Measured {
+  const [nameBytes, versionBytes] = [Buffer.byteLength(resource.name), Buffer.byteLength(resource.version)];
+  const bytes = lengthOfField(versionBytes) + lengthOfField(resource.any.length) + lengthOfField(nameBytes);
+  return { resource, nameBytes, versionBytes, bytes };
+}
+
+/** With a tag of one byte. */
+function lengthOfField(bytes: number): number {
+  let length = 2 + bytes;
+  for (let left = bytes >>> 7; left > 0; left >>>= 7) length++;
+  return length;
+}
+
+/** Writes a field's tag and length, and gives where its content begins. */
+function start(out: Uint8Array, at: number, field: number, length: number): number {
+  let next = at;
+  out[next++] = (field << 3) | WireType.LengthDelimited;
+  let left = length;
+  for (; left > 0x7f; left >>>= 7) out[next++] = (left & 0x7f) | 0x80;
+  out[next++] = left;
+  return next;
 }
 
 function deltaResources(writer: BinaryWriter, resources: readonly XdsResource[], heartbeat: boolean): BinaryWriter {
