@@ -68,7 +68,7 @@ it("A new project's filter is tested, goes live in Envoys, and its next version 
   );
   const [view] = (await mesh.filters()).others;
   expect(view).toMatchObject({ filter: "greeter", proxies: [{ assigned: expect.stringMatching(/^1\.0\.0-/) }, {}] });
-}, 120_000);
+}, 240_000);
 
 it("A name that is none, or that is taken, is refused", async () => {
   const cwd = await scope.directory();

@@ -100,7 +100,7 @@ describe("a workload that registers itself", () => {
     for (const address of ["10.0.0.1", "10.0.0.2"]) first.connected(proxy(address));
     await holds(directory, ["vms-10-0-0-1", "vms-10-0-0-2"]);
     await first.close();
-    const second = await started({ directory, startGraceMs: 200 });
+    const second = await started({ directory, startGraceMs: 1_000 });
     second.connected(proxy("10.0.0.2"));
     await holds(directory, ["vms-10-0-0-1", "vms-10-0-0-2"]);
     await holds(directory, ["vms-10-0-0-2"]);
