@@ -70,6 +70,30 @@ describe("a destination", () => {
   });
 });
 
+describe("a host that no server of its Gateways takes", () => {
+  const at = (hosts: string, gateways = "[g]") => ({
+    ...SERVICE,
+    "Gateway shop/g":
+      "{selector: {a: b}, servers: [{port: {number: 80, name: p, protocol: HTTP}, hosts: ['./a.com', 'other/b.com', '*.c.com']}]}",
+    "Gateway shop/h": "{selector: {a: b}, servers: [{port: {number: 80, name: p, protocol: HTTP}, hosts: [d.com]}]}",
+    "VirtualService shop/r": `{hosts: ${hosts}, gateways: ${gateways}, http: [{${TO_CART}}]}`,
+  });
+  const ignored = (index: number) => `ignored-field VirtualService shop/r spec.hosts[${index}]`;
+
+  test("is told to have no effect there", () => {
+    expect(found(at("[a.com, b.com, d.com]"))).toEqual([ignored(1), ignored(2)]);
+    expect(found(at("[c.com]"))).toEqual([ignored(0)]);
+  });
+
+  test("but not when another takes it, a wildcard does, or it is for sidecars too", () => {
+    expect(found(at("[a.com, d.com]", "[g, h]"))).toEqual([]);
+    expect(found(at("[x.c.com]"))).toEqual([]);
+    expect(found(at("['*.com']"))).toEqual([]);
+    expect(found(at("[cart, b.com]", "[g, mesh]"))).toEqual([]);
+    expect(found(at("[b.com]", "[g, absent]"))).toEqual(["unknown-gateway VirtualService shop/r spec.gateways[1]"]);
+  });
+});
+
 describe("http rules for a service without an HTTP port", () => {
   const port = (protocol: string) => ({
     "ServiceEntry shop/cart": `{hosts: [cart.shop.svc.cluster.local], resolution: STATIC, ports: [{number: 80, name: p, protocol: ${protocol}}]}`,

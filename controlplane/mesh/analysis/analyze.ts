@@ -9,7 +9,7 @@ import { destinationRuleFaults, sidecarConflicts, virtualServiceConflicts } from
 import { destinationFaults } from "./destinations.js";
 import { extensionFaults } from "./extensions.js";
 import { portConflicts } from "./gateways.js";
-import { gatewayFaults, oddWeights, rulesWithoutHttp } from "./rules.js";
+import { gatewayFaults, hostsWithoutServer, oddWeights, rulesWithoutHttp } from "./rules.js";
 import { destinationRuleSecretFaults, gatewaySecretFaults } from "./secrets.js";
 import { hiddenRules } from "./sidecars.js";
 import { unreachableRules } from "./unreachable.js";
@@ -73,6 +73,7 @@ function ruleFaults(
     ...destinationFaults(mesh, virtualService, scope),
     ...rulesWithoutHttp(virtualService, scope),
     ...gatewayFaults(mesh, virtualService),
+    ...hostsWithoutServer(mesh, virtualService),
     ...unreachableRules(virtualService),
     ...oddWeights(virtualService),
   ];

@@ -5,9 +5,11 @@ import { violationAt } from "../../resources/violation-at.js";
 import type { VirtualService } from "../../resources/virtual-service.js";
 import { ruleOrigin } from "../delegates.js";
 import { gatewayKey } from "../gateway-name.js";
+import { fullHostname, hostIntersection } from "../hostname.js";
 import type { Mesh } from "../mesh.js";
 import type { Scope } from "../scope.js";
 import { isHttp, type MeshService } from "../service.js";
+import { namespaceMatches, parseHostPattern } from "../visibility.js";
 
 /** Gateways that a VirtualService names and that do not exist. */
 export function gatewayFaults(mesh: Mesh, virtualService: VirtualService): Violation[] {
@@ -16,6 +18,27 @@ export function gatewayFaults(mesh: Mesh, virtualService: VirtualService): Viola
     if (name === "mesh" || mesh.gateways.has(full)) return [];
     const message = `Gateway ${full} does not exist: create it, or correct the name; until then the rules do not apply there.`;
     return [violationAt(virtualService, "unknown-gateway", "warning", ["spec", "gateways", index], message)];
+  });
+}
+
+/** Hosts that no server of the Gateways takes, where the rules are for Gateways alone and all of those are there. */
+export function hostsWithoutServer(mesh: Mesh, virtualService: VirtualService): Violation[] {
+  const { meta, spec } = virtualService;
+  const gateways = spec.gateways.map((name) => mesh.gateways.get(gatewayKey(name, meta.namespace)));
+  if (spec.gateways.includes("mesh") || gateways.includes(undefined)) return [];
+  const isTaken = (host: string) =>
+    gateways.some((gateway) =>
+      gateway?.spec.servers.some((server) =>
+        server.hosts
+          .map((written) => parseHostPattern(written, gateway.meta.namespace))
+          .some((pattern) => namespaceMatches(pattern, meta.namespace) && hostIntersection(pattern.host, host)),
+      ),
+    );
+  return spec.hosts.flatMap((written, index) => {
+    const host = fullHostname(written, meta.namespace);
+    if (isTaken(host)) return [];
+    const message = `No server of ${spec.gateways.join(" or ")} takes ${host} from namespace ${meta.namespace}, so the rules for it have no effect: add it to a server's hosts, or correct it.`;
+    return [violationAt(virtualService, "ignored-field", "warning", ["spec", "hosts", index], message)];
   });
 }
 
