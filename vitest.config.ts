@@ -10,6 +10,7 @@ export default defineConfig({
     hookTimeout: 180_000,
     teardownTimeout: 20_000,
     expect: { poll: { timeout: 15_000 } },
+    setupFiles: process.env.HEADGATE_STALLS ? ["test/harness/stalls.ts"] : [],
     restoreMocks: true,
     sequence: { hooks: "stack" },
   },
