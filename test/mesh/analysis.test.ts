@@ -70,6 +70,21 @@ describe("a destination", () => {
   });
 });
 
+test("a subset must have the labels of some endpoint, where the service has endpoints", () => {
+  const subsets = (endpoints: string) => ({
+    "ServiceEntry shop/cart": `{hosts: [cart.shop.svc.cluster.local], resolution: STATIC, ports: [{number: 80, name: http, protocol: HTTP}], endpoints: ${endpoints}}`,
+    "DestinationRule shop/cart":
+      "{host: cart, subsets: [{name: v1, labels: {version: v1}}, {name: v2, labels: {version: v2}}, {name: all}]}",
+  });
+  const empty = (index: number) => `unknown-workload DestinationRule shop/cart spec.subsets[${index}].labels`;
+  expect(found(subsets("[{address: 10.0.0.1, labels: {version: v1, app: a}}]"))).toEqual([empty(1)]);
+  expect(found(subsets("[{address: 10.0.0.1, labels: {version: v3}}]"))).toEqual([empty(0), empty(1)]);
+  expect(
+    found(subsets("[{address: 10.0.0.1, labels: {version: v1}}, {address: 10.0.0.2, labels: {version: v2}}]")),
+  ).toEqual([]);
+  expect(found(subsets("[]"))).toEqual([]);
+});
+
 describe("a host that no server of its Gateways takes", () => {
   const at = (hosts: string, gateways = "[g]") => ({
     ...SERVICE,

@@ -8,6 +8,8 @@ import type { VirtualService } from "../../resources/virtual-service.js";
 import { fullHostname } from "../hostname.js";
 import type { Mesh } from "../mesh.js";
 import type { Scope } from "../scope.js";
+import type { MeshService } from "../service.js";
+import { selects } from "../workloads.js";
 
 /** On sidecars one VirtualService configures a host: the oldest. (Gateways merge them.) */
 export function virtualServiceConflicts(mesh: Mesh): Violation[] {
@@ -62,11 +64,24 @@ export function destinationRuleFaults(
       if (other) conflict(other, ["spec", "subsets", index], `Subset ${subset.name}`);
       else subsets.set(`${key} ${subset.name}`, rule);
     }
-    if (!full.startsWith("*") && !scopeOf(namespace).resolve(rule.spec.host, namespace)) {
+    const service = scopeOf(namespace).resolve(rule.spec.host, namespace);
+    if (service) faults.push(...emptySubsets(rule, service));
+    else if (!full.startsWith("*")) {
       const message = `No service ${full} is visible from ${namespace}: the rule has no effect until there is one, or the host is corrected.`;
       faults.push(violationAt(rule, "unknown-host", "warning", ["spec", "host"], message));
     }
     return faults;
+  });
+}
+
+/** Subsets that none of a service's endpoints has the labels of. A service without any endpoint says nothing of them. */
+function emptySubsets(rule: DestinationRule, service: MeshService): Violation[] {
+  const ports = [...service.endpoints.values()].filter((endpoints) => endpoints.length > 0);
+  return rule.spec.subsets.flatMap(({ name, labels }, index) => {
+    if (ports.length === 0 || ports.some((endpoints) => endpoints.some((own) => selects(labels, own.labels))))
+      return [];
+    const message = `No endpoint of ${service.hostname} has the labels of subset ${name}: correct them. Its share of the traffic gets 503 until one has.`;
+    return [violationAt(rule, "unknown-workload", "warning", ["spec", "subsets", index, "labels"], message)];
   });
 }
 
