@@ -17,6 +17,8 @@ export interface GateInput {
   readonly canaries: readonly CanaryState[];
   /** Since the step began. */
   readonly canary: Figures;
+  /** Of its durations those in the second half of the time in which there were requests. */
+  readonly late: Figures["durations"];
   /** Of the other proxies at the same time; or, without enough of that, of all before the rollout. */
   readonly others: Figures;
 }
@@ -57,7 +59,8 @@ const DEVIATIONS = 4;
 const SLOW_FROM = 0.9;
 
 /** Why the rollout must go back; undefined while all is well. */
-export function findFailure({ canaries, canary, others }: GateInput, limits: GateLimits): string | undefined {
+export function findFailure(input: GateInput, limits: GateLimits): string | undefined {
+  const { canaries, canary, others } = input;
   for (const { id, acknowledged, rejected, restarted, silentMillis, waitedMillis } of canaries) {
     if (rejected !== undefined) return `${id} rejected it: ${rejected}`;
     if (!acknowledged && waitedMillis > limits.acknowledgeMillis)
@@ -67,7 +70,7 @@ export function findFailure({ canaries, canary, others }: GateInput, limits: Gat
       return `the Envoy of ${id} has told nothing of itself for ${limits.silentMillis} ms, as when a worker hangs`;
   }
   if (canary.failures > 0) return `the filter's VM failed or was loaded anew ${canary.failures} times`;
-  return findMoreErrors(canary, others, limits) ?? findMoreSlow(canary, others, limits);
+  return findMoreErrors(canary, others, limits) ?? findMoreSlow(input, limits);
 }
 
 function findMoreErrors(canary: Figures, others: Figures, limits: GateLimits): string | undefined {
@@ -79,16 +82,23 @@ function findMoreErrors(canary: Figures, others: Figures, limits: GateLimits): s
   return `${percent(is)} of ${is.of} requests failed, and ${percent(was)} of ${was.of} without it`;
 }
 
-function findMoreSlow(canary: Figures, others: Figures, limits: GateLimits): string | undefined {
+/** Requests that wait for the same thing are slow together, which chance does not explain: it has to be so in both halves. */
+function findMoreSlow({ canary, late, others }: GateInput, limits: GateLimits): string | undefined {
   const bounds = [...others.durations.keys()].filter((bound) => canary.durations.has(bound)).sort((a, b) => a - b);
-  const most = SLOW_FROM * slowerThan(others, Number.NEGATIVE_INFINITY).of;
+  const most = SLOW_FROM * (others.durations.get(Number.POSITIVE_INFINITY) ?? 0);
   const usual = bounds.find((bound) => (others.durations.get(bound) ?? 0) >= most);
   if (usual === undefined) return undefined;
   for (const { leastRequests, moreMillis, times } of limits.slow) {
     const bound = bounds.find((candidate) => candidate >= Math.max(usual + moreMillis, usual * times));
     if (bound === undefined || !Number.isFinite(bound)) continue;
-    const [is, was] = [slowerThan(canary, bound), slowerThan(others, bound)];
-    if (isWorse(is, was, leastRequests, limits.moreSlow))
+    const [is, was, second] = [
+      slowerThan(canary.durations, bound),
+      slowerThan(others.durations, bound),
+      slowerThan(late, bound),
+    ];
+    const first = { bad: is.bad - second.bad, of: is.of - second.of };
+    const lasts = [first, second].every((half) => half.of > 0 && shareOf(half) - shareOf(was) > limits.moreSlow);
+    if (lasts && isWorse(is, was, leastRequests, limits.moreSlow))
       return `${percent(is)} of ${is.of} requests took longer than ${bound} ms, and ${percent(was)} of ${was.of} without it`;
   }
   return undefined;
@@ -100,7 +110,7 @@ interface Part {
   readonly of: number;
 }
 
-function slowerThan({ durations }: Figures, bound: number): Part {
+function slowerThan(durations: Figures["durations"], bound: number): Part {
   const of = durations.get(Number.POSITIVE_INFINITY) ?? 0;
   return { bad: of - (durations.get(bound) ?? 0), of };
 }
@@ -108,12 +118,16 @@ function slowerThan({ durations }: Figures, bound: number): Part {
 /** By more than the margin, and by more than chance explains. */
 function isWorse(is: Part, was: Part, leastRequests: number, margin: number): boolean {
   if (is.of < leastRequests || was.of < leastRequests) return false;
-  const difference = is.bad / is.of - was.bad / was.of;
+  const difference = shareOf(is) - shareOf(was);
   const pooled = (is.bad + was.bad) / (is.of + was.of);
   const deviation = Math.sqrt(pooled * (1 - pooled) * (1 / is.of + 1 / was.of));
   return difference > margin && difference > DEVIATIONS * deviation;
 }
 
-function percent({ bad, of }: Part): string {
-  return `${((100 * bad) / of).toFixed(1)} %`;
+function shareOf({ bad, of }: Part): number {
+  return bad / of;
+}
+
+function percent(part: Part): string {
+  return `${(100 * shareOf(part)).toFixed(1)} %`;
 }

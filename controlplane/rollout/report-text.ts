@@ -6,16 +6,25 @@ import type { Report } from "./report.js";
 const MOST_POSITIONS = 200;
 const MOST_FAILURE_LENGTH = 1_000;
 
-type FiguresText = Omit<Figures, "durations"> & { readonly durations: readonly (readonly [number | null, number])[] };
+type DurationsText = readonly (readonly [number | null, number])[];
+type FiguresText = Omit<Figures, "durations"> & { readonly durations: DurationsText };
+
+type ReportText = Omit<Report, "canary" | "late" | "others" | "before"> & {
+  readonly canary: FiguresText;
+  readonly late: DurationsText;
+  readonly others: FiguresText;
+  readonly before: FiguresText;
+};
 
 /** `at` tells one report from the next; the text has about 7,000 characters at most. */
 export function encodeReport(report: Report, at: string): string {
-  const { canary, others, before, ranking, failure, ...rest } = report;
+  const { canary, late, others, before, ranking, failure, ...rest } = report;
   return JSON.stringify({
     at,
     ...rest,
     ...(failure === undefined ? {} : { failure: failure.slice(0, MOST_FAILURE_LENGTH) }),
     ...{ canary: encodeFigures(canary), others: encodeFigures(others), before: encodeFigures(before) },
+    late: encodeDurations(late),
     ranking: { count: ranking.count, lowest: ranking.lowest.slice(0, MOST_POSITIONS) },
   });
 }
@@ -23,16 +32,16 @@ export function encodeReport(report: Report, at: string): string {
 /** Undefined for what is no report. */
 export function decodeReport(text: string): Report | undefined {
   try {
-    const { step, failure, canaries, heldMillis, canary, others, before, ranking } = JSON.parse(text) as Omit<
-      Report,
-      "canary" | "others" | "before"
-    > & { readonly canary: FiguresText; readonly others: FiguresText; readonly before: FiguresText };
+    const { step, failure, canaries, heldMillis, canary, late, others, before, ranking } = JSON.parse(
+      text,
+    ) as ReportText;
     return {
       step: numberOf(step),
       ...(failure === undefined ? {} : { failure: String(failure) }),
       canaries: numberOf(canaries),
       ...(heldMillis === undefined ? {} : { heldMillis: numberOf(heldMillis) }),
       canary: decodeFigures(canary),
+      late: decodeDurations(late),
       others: decodeFigures(others),
       before: decodeFigures(before),
       ranking: { count: numberOf(ranking.count), lowest: ranking.lowest.map(numberOf) },
@@ -42,10 +51,8 @@ export function decodeReport(text: string): Report | undefined {
   }
 }
 
-/** JSON has no infinity. */
 function encodeFigures({ durations, ...counts }: Figures): FiguresText {
-  const pairs = [...durations].map(([bound, count]) => [Number.isFinite(bound) ? bound : null, count] as const);
-  return { ...counts, durations: pairs };
+  return { ...counts, durations: encodeDurations(durations) };
 }
 
 function decodeFigures({ requests, errors, failures, durations }: FiguresText): Figures {
@@ -53,10 +60,19 @@ function decodeFigures({ requests, errors, failures, durations }: FiguresText): 
     requests: numberOf(requests),
     errors: numberOf(errors),
     failures: numberOf(failures),
-    durations: new Map(
-      durations.map(([bound, count]) => [bound === null ? Number.POSITIVE_INFINITY : numberOf(bound), numberOf(count)]),
-    ),
+    durations: decodeDurations(durations),
   };
+}
+
+/** JSON has no infinity. */
+function encodeDurations(durations: Figures["durations"]): DurationsText {
+  return [...durations].map(([bound, count]) => [Number.isFinite(bound) ? bound : null, count]);
+}
+
+function decodeDurations(durations: DurationsText): Figures["durations"] {
+  return new Map(
+    durations.map(([bound, count]) => [bound === null ? Number.POSITIVE_INFINITY : numberOf(bound), numberOf(count)]),
+  );
 }
 
 function numberOf(value: unknown): number {

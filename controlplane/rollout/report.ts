@@ -11,6 +11,8 @@ export interface Report {
   /** Its connected proxies that have the version by now, and for how long all of those have acknowledged it. */
   readonly canaries: number;
   readonly heldMillis?: number;
+  /** See GateInput. */
+  readonly late: Figures["durations"];
   /** See GateInput; `before` is of all its proxies that the rollout selects, before it began. */
   readonly canary: Figures;
   readonly others: Figures;
@@ -40,7 +42,8 @@ export function failureOf(reports: readonly Report[], step: number, limits: Gate
   const before = { ...sumOf(present.map((report) => report.before)), durations: new Map<number, number>() };
   const isEnough = others.requests >= limits.leastRequests || before.requests === 0;
   const canary = sumOf(present.map((report) => report.canary));
-  return findFailure({ canaries: [], canary, others: isEnough ? others : before }, limits);
+  const late = sumDurations(present.map((report) => report.late));
+  return findFailure({ canaries: [], canary, late, others: isEnough ? others : before }, limits);
 }
 
 function sumOf(all: readonly Figures[]): Figures {

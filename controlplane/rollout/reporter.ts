@@ -37,6 +37,8 @@ interface Progress {
   readonly beganOn: number;
   /** Since when every proxy of the step has acknowledged. */
   heldSince?: number;
+  /** Since when requests of the step's proxies are known. */
+  askedSince?: number;
 }
 
 export class Reporter {
@@ -83,14 +85,20 @@ export class Reporter {
     if (!acknowledged) delete progress.heldSince;
     else progress.heldSince ??= at;
     const states = canaries.map((id) => this.#canaryState(id, progress, at));
-    const failure = findFailure({ canaries: states, canary: NO_FIGURES, others: NO_FIGURES }, gate);
+    const failure = findFailure(
+      { canaries: states, canary: NO_FIGURES, late: NO_FIGURES.durations, others: NO_FIGURES },
+      gate,
+    );
     const { beganAt, rolloutBeganAt } = progress;
+    const canary = observations.between(canaries, beganAt, at, this.#options.namesOf(filter));
+    if (canary.requests > 0) progress.askedSince ??= at;
     return {
       step: progress.step,
       ...(failure === undefined ? {} : { failure }),
       canaries: canaries.length,
       ...(progress.heldSince === undefined ? {} : { heldMillis: at - progress.heldSince }),
-      canary: observations.between(canaries, beganAt, at, this.#options.namesOf(filter)),
+      canary,
+      late: observations.between(canaries, ((progress.askedSince ?? at) + at) / 2, at).durations,
       others: observations.between(rest, beganAt, at),
       before:
         rolloutBeganAt === undefined

@@ -6,7 +6,7 @@ import { withCustomSection } from "../../controlplane/registry/wasm-sections.js"
 import { DirectoryRollouts } from "../../controlplane/rollout/directory-rollouts.js";
 import { startBackend } from "../harness/backend.js";
 import { ask } from "../harness/client.js";
-import { TRIAL_THREAD, tracingPlugin } from "../harness/filter-modules.js";
+import { refusedByEnvoy, TRIAL_THREAD, tracingPlugin } from "../harness/filter-modules.js";
 import { startTestMesh, type TestProxy } from "../harness/mesh.js";
 import { testScope } from "../harness/scope.js";
 import { eventually } from "../harness/waiting.js";
@@ -15,7 +15,7 @@ const scope = testScope();
 
 describe("a WasmPlugin of a filter without a version", () => {
   it.each(["FAIL_RELOAD", "FAIL_OPEN", "FAIL_CLOSE"])(
-    "runs the chosen one, and goes back by itself from one whose VM fails, with %s",
+    "runs the chosen one, and goes back by itself from one whose VM fails or that Envoy refuses, with %s",
     { timeout: 60_000 },
     async (strategy) => {
       const filters = await scope.directory();
@@ -31,7 +31,7 @@ describe("a WasmPlugin of a filter without a version", () => {
       expect((await mesh.violations()).map(({ code, message }) => `${code} ${message}`)).toEqual([
         expect.stringMatching(/^unknown-module .*headgate filter use tracer@VERSION/),
       ]);
-      for (const version of ["1", "2"]) await push(filters, version);
+      for (const version of ["1", "2"]) await push(filters, version, await tracingPlugin());
       await use(filters, "1", [1]);
       await eventually("both users run it", async () => (await trails(users)).every((trail) => trail === "p"));
       expect((await trails([other])).every((trail) => trail === undefined)).toBe(true);
@@ -59,14 +59,23 @@ describe("a WasmPlugin of a filter without a version", () => {
       });
       expect((await mesh.filters()).rollouts[0]?.state?.reason).toContain("VM failed");
       await eventually("both have what they had", async () => (await versions())?.join() === "1,1");
+
+      await push(filters, "3", await refusedByEnvoy());
+      await use(filters, "3", [0.5, 1]);
+      const refused = await eventually("it is refused", async () =>
+        (await mesh.filters()).rollouts.find(
+          ({ plan, state }) => plan.version === "3" && state?.phase === "rolled-back",
+        ),
+      );
+      expect(refused.state?.reason).toMatch(/ rejected it: .*wasmplugin\/default\.p/);
       await eventually("both users run it", async () => (await trails(users)).every((trail) => trail === "p"));
     },
   );
 });
 
-/** The same plugin in other bytes for each version. */
-async function push(filters: string, version: string): Promise<void> {
-  const wasm = withCustomSection(await tracingPlugin(), "headgate.test", Buffer.from(version));
+/** In other bytes for each version. */
+async function push(filters: string, version: string, plugin: Uint8Array): Promise<void> {
+  const wasm = withCustomSection(plugin, "headgate.test", Buffer.from(version));
   const request = { name: "tracer", version, by: "a test", wasm, thread: TRIAL_THREAD };
   expect(await new FilterRegistry(new DirectoryVersions(filters)).push(request)).toMatchObject({ value: { version } });
 }

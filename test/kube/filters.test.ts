@@ -109,6 +109,7 @@ describe.skipIf("error" in kubeBinaries)("on a cluster,", () => {
       step: 0,
       canaries: 1,
       heldMillis: 7,
+      late: new Map([[Number.POSITIVE_INFINITY, 3]]),
       canary: {
         ...NO_FIGURES,
         requests: 9,

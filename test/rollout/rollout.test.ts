@@ -152,8 +152,9 @@ describe("the gate", () => {
       [Number.POSITIVE_INFINITY, requests],
     ]),
   });
+  const half = ({ durations }: Figures) => new Map([...durations].map(([bound, count]) => [bound, count / 2]));
   const judge = (canary: Figures, others: Figures, state: Partial<CanaryState> = {}) =>
-    findFailure({ canaries: [{ ...well, ...state }], canary, others }, DEFAULT_GATE) ?? "holds";
+    findFailure({ canaries: [{ ...well, ...state }], canary, late: half(canary), others }, DEFAULT_GATE) ?? "holds";
 
   it.each([
     ["nothing happened", figures(0, 0), figures(0, 0), "holds"],
@@ -202,6 +203,21 @@ describe("the gate", () => {
     expect(judge(taking(others, requests), taking(canary, requests))).toBe("holds");
   });
 
+  it("does not take requests for slow that are so at one moment, however many wait for it to end", () => {
+    const [canary, others] = [figures(1_000, 0, 300), figures(1_000, 0)];
+    const judgeHalves = (late: Figures) =>
+      findFailure({ canaries: [], canary, late: late.durations, others }, DEFAULT_GATE);
+    expect(judgeHalves(figures(500, 0, 150))).toContain("30.0 % of 1000 requests took longer than 35 ms");
+    for (const late of [
+      figures(500, 0),
+      figures(500, 0, 300),
+      figures(500, 0, 50),
+      figures(0, 0),
+      figures(1_000, 0, 300),
+    ])
+      expect(judgeHalves(late)).toBeUndefined();
+  });
+
   it("does not take requests for slow that are counted by bounds that the others have not", () => {
     const { durations, ...counts } = taking(1, 10_000);
     const coarse = new Map(
@@ -235,6 +251,7 @@ describe("what several control planes tell", () => {
     canaries: 1,
     heldMillis: 500,
     canary: NO_FIGURES,
+    late: new Map(),
     others: NO_FIGURES,
     before: NO_FIGURES,
     ranking: { count: 1, lowest: [0] },
