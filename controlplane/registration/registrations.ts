@@ -29,6 +29,8 @@ export class Registrations {
   readonly #written = new Map<string, string | undefined>();
   /** Keys of those whose proxy is away. */
   readonly #leaving = new Map<string, NodeJS.Timeout>();
+  /** Key of the entry that is being written. */
+  #writing: string | undefined;
   readonly #refused = new Map<string, string>();
   readonly #faults = new Map<string, string>();
   #retry: NodeJS.Timeout | undefined;
@@ -65,17 +67,24 @@ export class Registrations {
   /** Follows what was changed, by resourceKey: groups, and entries that are gone and whose proxies are not. */
   changed(keys: Iterable<string>, isThere: (key: string) => boolean): void {
     let isConcerned = false;
+    const gone: string[] = [];
     for (const key of keys) {
       const [kind, namespace = "", name = ""] = key.split("/");
       if (kind === "WorkloadGroup") isConcerned = true;
-      const isGone = kind === "WorkloadEntry" && !isThere(key);
-      if (isGone && this.#written.delete(keyOf({ namespace, name }))) isConcerned = true;
+      const entry = keyOf({ namespace, name });
+      const isOurs = this.#written.has(entry) || this.#writing === entry;
+      if (kind === "WorkloadEntry" && isOurs && !isThere(key)) gone.push(entry);
     }
-    if (isConcerned) this.#refresh();
+    if (isConcerned || gone.length > 0) this.#refresh(gone);
   }
 
-  #refresh(): void {
-    this.#pass = this.#pass.then(() => this.#writeAll()).catch((error) => this.#options.onFault?.(error));
+  /** Writes what is not as it should be, and those that are gone, once what is being written by now is. */
+  #refresh(gone: readonly string[] = []): void {
+    const write = () => {
+      for (const key of gone) this.#written.delete(key);
+      return this.#writeAll();
+    };
+    this.#pass = this.#pass.then(write).catch((error) => this.#options.onFault?.(error));
   }
 
   /** Leaves the entries, for the next start. */
@@ -94,7 +103,9 @@ export class Registrations {
       this.#leaving.delete(key);
       const text = JSON.stringify(entry);
       if (this.#written.get(key) === text) continue;
+      this.#writing = key;
       if (await this.#try(key, () => this.#options.entries.put(entry))) this.#written.set(key, text);
+      this.#writing = undefined;
     }
     for (const key of this.#written.keys()) {
       if (!wanted.has(key) && !this.#leaving.has(key)) this.#leave(nameOf(key), this.#options.graceMs ?? 10_000);

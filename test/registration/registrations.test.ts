@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { type Proxy, parseNode } from "../../controlplane/proxy/proxy.js";
 import { createDirectoryEntries } from "../../controlplane/registration/directory-entries.js";
+import type { RegisteredEntry } from "../../controlplane/registration/registered-entry.js";
 import { Registrations, type RegistrationsOptions } from "../../controlplane/registration/registrations.js";
 import { decodeObject } from "../../controlplane/resources/decode.js";
 import type { WorkloadGroup } from "../../controlplane/resources/workload-group.js";
@@ -39,10 +40,11 @@ async function started({ directory, ...options }: Partial<RegistrationsOptions> 
   return registrations;
 }
 
-const entriesOf = async (directory: string) =>
-  Promise.all(
-    (await readdir(directory)).sort().map(async (file) => parse(await readFile(join(directory, file), "utf8"))),
-  );
+/** Those that are in place. */
+async function entriesOf(directory: string) {
+  const files = (await readdir(directory)).filter((file) => !file.startsWith("."));
+  return Promise.all(files.sort().map(async (file) => parse(await readFile(join(directory, file), "utf8"))));
+}
 
 async function holds(directory: string, names: readonly string[]): Promise<void> {
   await eventually(`there are ${names.join()}`, async () => {
@@ -129,6 +131,24 @@ describe("a workload that registers itself", () => {
     await holds(directory, ["vms-10-0-0-1"]);
     await rm(join(directory, "shop.vms-10-0-0-1.yaml"));
     registrations.changed(["WorkloadEntry/shop/other", "WorkloadEntry/shop/vms-10-0-0-1"], () => false);
+    await holds(directory, ["vms-10-0-0-1"]);
+  });
+
+  it("has its entry again when somebody takes it away before it is known to be written", async () => {
+    const directory = await scope.directory();
+    const own = createDirectoryEntries(directory);
+    let finish = () => {};
+    const finished = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    const entries = { ...own, put: (entry: RegisteredEntry) => own.put(entry).then(() => finished) };
+    const registrations = scope.use(new Registrations({ entries, group: () => group() }));
+    await registrations.start();
+    registrations.connected(proxy("10.0.0.1"));
+    await holds(directory, ["vms-10-0-0-1"]);
+    await rm(join(directory, "shop.vms-10-0-0-1.yaml"));
+    registrations.changed(["WorkloadEntry/shop/vms-10-0-0-1"], () => false);
+    finish();
     await holds(directory, ["vms-10-0-0-1"]);
   });
 
