@@ -154,7 +154,7 @@ class FaultReader {
     this.copy = withValueAt(this.copy, path, emptyValue(expected));
     return {
       code: "wrong-type",
-      message: `${describe(error.data)} stands where ${TYPE_NAMES[expected]} must be.${quotingHint(expected, error.data)}`,
+      message: `${describe(error.data)} stands where ${TYPE_NAMES[expected]} must be.${writingHint(expected, error)}`,
     };
   }
 }
@@ -197,9 +197,10 @@ function describe(value: unknown): string {
   return `A ${typeof value}`;
 }
 
-function quotingHint(expected: TypeName, value: unknown): string {
-  if (expected !== "string" || (typeof value !== "number" && typeof value !== "boolean")) return "";
-  return " Put it in quotes.";
+function writingHint(expected: TypeName, { data, parentSchema }: ErrorObject): string {
+  if (expected !== "string" || (typeof data !== "number" && typeof data !== "boolean")) return "";
+  const isDuration = String(parentSchema?.check).startsWith("duration");
+  return isDuration ? " Write a number with a unit, as in 10s." : " Put it in quotes.";
 }
 
 function unknownField(error: ErrorObject, name: string): Fault {

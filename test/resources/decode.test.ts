@@ -37,6 +37,15 @@ describe("decoding", () => {
     expect(message({ ...SMALL_VIRTUAL_SERVICE.spec, nonsense: [] })).not.toContain("Did you mean");
   });
 
+  test("says how to write what stands without quotes or a unit", () => {
+    const rule = { timeout: 5, rewrite: { uri: 1 }, route: [{ destination: { host: "b" } }] };
+    const { violations } = decodeValue({ ...SMALL_VIRTUAL_SERVICE, spec: { hosts: ["a"], http: [rule] } });
+    expect(violations.map(({ path, message }) => [path, message.split(". ")[1]])).toEqual([
+      ["spec.http[0].rewrite.uri", "Put it in quotes."],
+      ["spec.http[0].timeout", "Write a number with a unit, as in 10s."],
+    ]);
+  });
+
   test.each([
     ["networking.istio.io/v2", "VirtualService", "error apiVersion"],
     ["networking.istio.io", "VirtualService", "error apiVersion"],
