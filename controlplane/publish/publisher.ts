@@ -6,7 +6,7 @@ import type { TranslateOptions } from "../translate/options.js";
 import { Translator } from "../translate/translate.js";
 import { viewOf } from "../translate/view.js";
 import type { SnapshotCache } from "../xds/cache.js";
-import { prepareResources } from "../xds/prepare.js";
+import { encodeResources, prepareResources } from "../xds/prepare.js";
 import { Slices } from "./slices.js";
 import { nextSnapshot } from "./snapshots.js";
 
@@ -73,6 +73,7 @@ export class Publisher {
     if (!("proxy" in parsed)) return;
     await this.#prepare(this.#mesh, parsed.proxy);
     await this.#prepareServing(this.#mesh, parsed.proxy);
+    await this.#inSlices(() => encodeResources(this.#translator.shared(this.#mesh, parsed.proxy)));
   }
 
   /**

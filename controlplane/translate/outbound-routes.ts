@@ -83,19 +83,25 @@ export function outboundPorts(context: Context): readonly OutboundPort[] {
 
 /** The route configuration of one outbound port. */
 export function outboundRoutes(entry: OutboundPort, context: Context): EnvoyResource[] {
-  const hosts = encodedHosts(entry, context);
+  const hosts = finish(encodedHosts(entry, context));
   return routeConfiguration(routeNameOf(entry), hosts, [catchAll(context)], context.proxy.separateHosts);
 }
 
 /** All hosts of an outbound port. */
-export function encodedHosts(entry: OutboundPort, context: Context): readonly EncodedHost[] {
-  return context.memo.of(`encoded hosts of ${routeNameOf(entry)}`, { cheap: [context.mesh] }, () =>
-    outboundHosts(entry, context).map((plan) => finish(encodedHost(entry, plan, context))),
-  );
+export function encodedHosts(entry: OutboundPort, context: Context): Steps<readonly EncodedHost[]> {
+  const { memo, mesh } = context;
+  return memo.steps(`encoded hosts of ${routeNameOf(entry)}`, { cheap: [mesh] }, function* () {
+    const hosts: EncodedHost[] = [];
+    for (const plan of outboundHosts(entry, context)) {
+      yield;
+      hosts.push(yield* encodedHost(entry, plan, context));
+    }
+    return hosts;
+  });
 }
 
 /** One host of an outbound port, as it was before where nothing that it depends on changed. */
-export function encodedHost(entry: OutboundPort, plan: HostPlan, context: Context): Steps<EncodedHost> {
+function encodedHost(entry: OutboundPort, plan: HostPlan, context: Context): Steps<EncodedHost> {
   const name = routeNameOf(entry);
   const { mesh } = context;
   const dependencies = {

@@ -16,14 +16,7 @@ import { inboundListeners } from "./inbound.js";
 import { Memo } from "./memo.js";
 import type { TranslateOptions } from "./options.js";
 import { outboundListeners } from "./outbound.js";
-import {
-  encodedHost,
-  encodedHosts,
-  httpPorts,
-  outboundHosts,
-  outboundRoutes,
-  outboundRules,
-} from "./outbound-routes.js";
+import { encodedHosts, httpPorts, outboundHosts, outboundRoutes, outboundRules } from "./outbound-routes.js";
 import { Pool } from "./pool.js";
 import { reachableServices } from "./reachable-services.js";
 import { type EnvoyResource, typeUrlOf } from "./resource.js";
@@ -145,13 +138,9 @@ function* prepareHosts(context: Context): Generator<void> {
   for (const entry of httpPorts(context)) {
     outboundRules(entry, context);
     yield;
-    const plans = outboundHosts(entry, context);
+    outboundHosts(entry, context);
     yield;
-    for (const plan of plans) {
-      yield* encodedHost(entry, plan, context);
-      yield;
-    }
-    encodedHosts(entry, context);
+    yield* encodedHosts(entry, context);
     yield;
   }
 }

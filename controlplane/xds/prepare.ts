@@ -1,5 +1,6 @@
 // What it takes to serve resources, whoever the client is, done in steps before the first client is served.
 import type { ResourceMap } from "./difference.js";
+import { encodeAhead } from "./encode.js";
 import { orderOf } from "./name-order.js";
 import { DEFAULT_ORDER, mostBytes } from "./order.js";
 import { RESPONSE_BYTES, runsOf } from "./runs.js";
@@ -15,5 +16,15 @@ export function* prepareResources(types: ReadonlyMap<TypeUrl, ResourceMap>): Gen
     yield;
     orderOf(resources);
     yield;
+  }
+}
+
+/** Encodes what clients without anything are sent. For when some are about to come: others do not need it, and it is large. */
+export function* encodeResources(types: ReadonlyMap<TypeUrl, ResourceMap>): Generator<void> {
+  for (const [typeUrl, resources] of types) {
+    for (const run of runsOf(resources, mostBytes(DEFAULT_ORDER, typeUrl, RESPONSE_BYTES))) {
+      encodeAhead(run.resources);
+      yield;
+    }
   }
 }
