@@ -30,8 +30,8 @@ type NewEvent = RevisionEvent extends infer E
 
 const MAX_EVENTS = 1_000;
 const MAX_WAITERS = 256;
-/** So many states are kept whole, in case somebody asks for their violations. */
-const MAX_UNCOUNTED = 8;
+/** So many states are kept whole, in case somebody asks for their violations; one may be larger than all that serves. */
+const MAX_UNCOUNTED = 2;
 
 export class Revisions {
   /** The newest state of the sources; 0 before the first. */

@@ -57,9 +57,9 @@ test("Violations are counted for the newest changes alone, so that old states ar
     (await revisions.eventsAfter(0, 0)).map((event) => (event.type === "change" ? event.violations : undefined));
   publishNumbered(1);
   expect(await violations()).toEqual([1]);
-  for (let number = 2; number <= 10; number++) publishNumbered(number);
-  expect(await violations()).toEqual([1, undefined, 3, 4, 5, 6, 7, 8, 9, 10]);
-  expect(counted).toEqual([1, 3, 4, 5, 6, 7, 8, 9, 10]);
+  for (let number = 2; number <= 4; number++) publishNumbered(number);
+  expect(await violations()).toEqual([1, undefined, 3, 4]);
+  expect(counted).toEqual([1, 3, 4]);
 });
 
 test("A proxy that has something outstanding has acknowledged all that came before, whether or not it concerned it", () => {
