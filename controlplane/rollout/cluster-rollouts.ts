@@ -23,6 +23,8 @@ export interface ClusterRolloutsOptions {
   readonly namespace: string;
   /** The rollouts' ConfigMaps; without it each list asks the server. */
   readonly followed?: FollowedObjects;
+  /** How many rollouts are kept at least, whatever became of them; KEPT by default. */
+  readonly kept?: number;
 }
 
 /** Which ConfigMaps are rollouts. */
@@ -48,6 +50,7 @@ export class ClusterRollouts implements RolloutStore {
       const metadata = { name: nameOf(next.id), labels: { [PART_LABEL]: "rollout" } };
       try {
         await client.create(CONFIG_MAPS, { metadata, data: { plan: JSON.stringify(next) } }, namespace);
+        await this.#forget();
         return next;
       } catch (error) {
         if (!(error instanceof KubeFault && error.reason === "AlreadyExists")) throw error;
@@ -96,10 +99,18 @@ export class ClusterRollouts implements RolloutStore {
     await client.merge(CONFIG_MAPS, { namespace, name: nameOf(id) }, { data: { rollback: by } });
   }
 
-  async prune(kept = KEPT): Promise<void> {
-    const { client, namespace } = this.#options;
-    const rollouts = await this.list();
-    for (const id of forgettable(rollouts, kept)) await client.delete(CONFIG_MAPS, { namespace, name: nameOf(id) });
+  /** Nothing: commands forget what is old when they add something, so the control plane's account need not delete. */
+  async prune(): Promise<void> {}
+
+  /** A rollout that cannot be forgotten now can be with the next one. */
+  async #forget(): Promise<void> {
+    const { client, namespace, kept = KEPT } = this.#options;
+    try {
+      const rollouts = await this.list();
+      for (const id of forgettable(rollouts, kept)) await client.delete(CONFIG_MAPS, { namespace, name: nameOf(id) });
+    } catch (error) {
+      if (!(error instanceof KubeFault)) throw error;
+    }
   }
 
   /** Of a rollout under way, by replica; in the words that they told. */

@@ -13,13 +13,16 @@ const ID = /^\d{6}$/;
 
 export class DirectoryRollouts implements RolloutStore {
   readonly #directory: string;
+  readonly #kept: number;
   /** Plans never change; states only by this object, once a rollout has ended. */
   readonly #plans = new Map<string, RolloutPlan>();
   readonly #ended = new Map<string, RolloutState>();
 
   /** directory: the registry's. */
-  constructor(directory: string) {
+  /** kept: how many rollouts prune() leaves at least. */
+  constructor(directory: string, kept = KEPT) {
     this.#directory = join(directory, "rollouts");
+    this.#kept = kept;
   }
 
   async create(plan: Omit<RolloutPlan, "id">): Promise<RolloutPlan> {
@@ -40,8 +43,8 @@ export class DirectoryRollouts implements RolloutStore {
     await writeFileDurably(join(this.#directory, id, "state.json"), `${JSON.stringify(state, null, 2)}\n`);
   }
 
-  async prune(kept = KEPT): Promise<void> {
-    for (const id of forgettable(await this.list(), kept)) {
+  async prune(): Promise<void> {
+    for (const id of forgettable(await this.list(), this.#kept)) {
       await removeDirectoryDurably(join(this.#directory, id));
       this.#plans.delete(id);
       this.#ended.delete(id);

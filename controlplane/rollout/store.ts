@@ -13,8 +13,8 @@ export interface RolloutStore {
   /** Rejects, too, when another has written a state since this store last listed the rollout. */
   saveState(id: string, state: RolloutState): Promise<void>;
   requestRollback(id: string, by: string): Promise<void>;
-  /** Deletes what forgettable() names. For the control plane alone. */
-  prune(kept?: number): Promise<void>;
+  /** For the control plane alone: deletes what forgettable() names, where commands do not. */
+  prune(): Promise<void>;
 }
 
 /**

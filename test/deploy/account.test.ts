@@ -72,7 +72,7 @@ describe.skipIf("error" in kubeBinaries)("the account of deploy/kubernetes/rbac.
     await expect(client.get(VALIDATING, { name: "other" })).rejects.toMatchObject({ status: 403 });
   });
 
-  test("moves rollouts on and forgets them, and adds no versions of filters", async () => {
+  test("moves rollouts on, and neither adds nor deletes versions of filters or rollouts", async () => {
     const client = scope.use(await KubeClient.connect({ kubeconfig }));
     const namespace = "headgate-system";
     const commands = createClusterStorage({ client: cluster.client, namespace });
@@ -92,6 +92,10 @@ describe.skipIf("error" in kubeBinaries)("the account of deploy/kubernetes/rbac.
     const config = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "a" } };
     const configs = { group: "", version: "v1", plural: "configmaps" };
     await expect(client.create(configs, config, namespace)).rejects.toMatchObject({ status: 403 });
+    await own.rollouts.prune();
+    const rollout = { namespace, name: `filter-rollout-${id}` };
+    await expect(client.delete(configs, rollout)).rejects.toMatchObject({ status: 403 });
+    expect(await cluster.client.get(configs, rollout)).toBeDefined();
     await expect(client.list(configs, { namespace: "default" })).rejects.toMatchObject({ status: 403 });
   });
 });

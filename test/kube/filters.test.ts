@@ -54,7 +54,11 @@ describe.skipIf("error" in kubeBinaries)("on a cluster,", () => {
   let rolloutsIn = "";
   testRolloutStore(
     "a cluster",
-    async () => new ClusterRollouts({ client: cluster.client, namespace: rolloutsIn }),
+    async (kept) =>
+      new ClusterRollouts({
+        ...{ client: cluster.client, namespace: rolloutsIn },
+        ...(kept === undefined ? {} : { kept }),
+      }),
     async () => {
       rolloutsIn = await newNamespace();
     },

@@ -133,7 +133,7 @@ describe("the history", () => {
 let directory: string;
 testRolloutStore(
   "a directory",
-  async () => new DirectoryRollouts(directory),
+  async (kept) => new DirectoryRollouts(directory, kept),
   async () => {
     directory = await scope.directory();
   },

@@ -20,8 +20,12 @@ const state = (more: Partial<RolloutState> = {}): RolloutState => ({
   ...more,
 });
 
-/** open: gives the same rollouts to all that it opened since it was last told to begin anew. */
-export function testRolloutStore(name: string, open: () => Promise<RolloutStore>, anew: () => Promise<void>): void {
+/** open: gives the same rollouts to all that it opened since it was last told to begin anew; kept: how many are not pruned. */
+export function testRolloutStore(
+  name: string,
+  open: (kept?: number) => Promise<RolloutStore>,
+  anew: () => Promise<void>,
+): void {
   describe(`rollouts in ${name}`, () => {
     beforeEach(anew);
 
@@ -53,18 +57,18 @@ export function testRolloutStore(name: string, open: () => Promise<RolloutStore>
     });
 
     it("are pruned, and the next one still gets a number of its own", async () => {
-      const [store, other] = [await open(), await open()];
+      const [store, other] = [await open(0), await open(0)];
       for (let i = 0; i < 3; i++) {
         const { id } = await store.create(PLAN);
         await store.list();
         await store.saveState(id, state({ phase: "completed", step: 1, reached: 1 }));
       }
       await other.list();
-      await store.prune(0);
-      for (const each of [store, other]) {
-        expect((await each.list()).map(({ plan }) => plan.id)).toEqual(["000002", "000003"]);
-      }
+      await store.prune();
       expect((await store.create(PLAN)).id).toBe("000004");
+      for (const each of [store, other]) {
+        expect((await each.list()).map(({ plan }) => plan.id)).toEqual(["000002", "000003", "000004"]);
+      }
     });
   });
 }
