@@ -39,7 +39,7 @@ function ruleText({ rule, destinations }: Explained): string {
   return `${rule.kind} ${rule.namespace}/${rule.name} http[${rule.index}]${name}${match}`;
 }
 
-function outcomeLines({ redirect, directResponse, destinations, chosen, sticky }: Explained): string[] {
+function outcomeLines({ redirect, directResponse, destinations, chosen, sticky, pinned }: Explained): string[] {
   if (redirect) return [`redirect     ${redirect.redirectCode} ${JSON.stringify(redirect)}`];
   const total = destinations.reduce((sum, { weight }) => sum + weight, 0);
   const shares = destinations.map(({ cluster, weight }) => {
@@ -49,7 +49,8 @@ function outcomeLines({ redirect, directResponse, destinations, chosen, sticky }
   return [
     ...shares,
     ...(directResponse ? [`response     ${directResponse.status} ${directResponse.body.trim()}`.trimEnd()] : []),
-    ...(sticky === null ? [] : [`sticky by    ${sticky}`]),
+    ...(pinned === null ? [] : [`pinned by    ${pinned}`]),
+    ...(sticky === null || pinned !== null ? [] : [`sticky by    ${sticky}`]),
   ];
 }
 

@@ -72,6 +72,8 @@ export interface Explained {
   /** The cluster that this draw, or the sticky key, chose. */
   readonly chosen: string | null;
   readonly sticky: string | null;
+  /** What pins the request to that cluster, whatever the weights and the sticky key say. */
+  readonly pinned: string | null;
   /** Null, too, for a fault that has expired by then. */
   readonly fault: FaultOdds | null;
   readonly redirect: HttpRedirect | null;
@@ -111,7 +113,7 @@ export function explainRequest(
     return { error: `the host's rules do not compile: ${problems.map(({ message }) => message).join("; ")}` };
   const decided = filter.explain(compiled, request, { now: request.now, random: request.seed });
   if ("error" in decided) return decided;
-  return { ...describe(found.domain, rules, found.governing, decided, context, request.now), extensions };
+  return { ...describe(found.domain, rules, found.governing, decided, context, request), extensions };
 }
 
 type Decided = Omit<Explained, "extensions">;
@@ -125,6 +127,7 @@ function explainNative(domain: string, hostname: string, request: DescribedReque
     destinations: [{ cluster, weight: SOLE_WEIGHT }],
     chosen: cluster,
     sticky: null,
+    pinned: null,
     fault: null,
     redirect: null,
     directResponse: null,
@@ -140,13 +143,13 @@ function describe(
   governing: readonly GoverningRules[],
   decided: FilterExplanation,
   context: Context,
-  now: number,
+  request: DescribedRequest,
 ): Decided {
   const index = decided.ruleIndex ?? -1;
   const source = rules.sources[index];
   const policy = rules.policy[index];
   const rule = source?.virtualService.spec.http[source.httpIndex];
-  const weights = policy ? weightsAt(policy, now) : [];
+  const weights = policy ? weightsAt(policy, request.now) : [];
   const destinations = (policy?.destinations ?? []).flatMap(({ route }, at) => {
     const cluster = clusterOf(rules.routes.get(route));
     return cluster === undefined ? [] : [{ cluster, weight: weights[at] ?? 0 }];
@@ -158,7 +161,8 @@ function describe(
     destinations,
     chosen: (decided.route !== undefined && clusterOf(rules.routes.get(decided.route))) || null,
     sticky: stickyText(policy),
-    fault: faultOdds(policy, now),
+    pinned: pinText(policy, request),
+    fault: faultOdds(policy, request.now),
     redirect: rule?.redirect ?? null,
     directResponse: responseOf(decided.route, rules, rule?.directResponse),
     rejected: rejections(rules, governing, decided, source, context),
@@ -210,6 +214,14 @@ function stickyText(policy: PolicyRule | undefined): string | null {
   const key = policy?.rollout?.sticky?.key;
   if (!key) return null;
   return key.type === "sourceAddress" ? "source address" : `${key.type} ${key.name}`;
+}
+
+function pinText(policy: PolicyRule | undefined, { headers }: DescribedRequest): string | null {
+  const override = policy?.rollout?.override;
+  if (!override) return null;
+  const isOne = ([name, value]: readonly [string, string]) =>
+    name.toLowerCase() === override.header.toLowerCase() && override.values.has(value);
+  return headers.some(isOne) ? `header ${override.header}` : null;
 }
 
 function faultOdds(policy: PolicyRule | undefined, now: number): FaultOdds | null {

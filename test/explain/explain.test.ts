@@ -55,6 +55,8 @@ metadata: {name: ratings}
 spec:
   virtualService: ratings
   route: split
+  sticky: {cookie: user}
+  override: {header: X-Version, values: {canary: v2}}
   ramp:
   - {at: "2030-01-01T00:00:00Z", weights: {v1: 100, v2: 0}}
   - {at: "2030-01-03T00:00:00Z", weights: {v1: 0, v2: 100}}
@@ -187,6 +189,18 @@ describe("headgate explain", () => {
     const { destinations, fault } = await explain("--authority", "ratings", "--port", "9080", "--time", time);
     expect(destinations.map(({ weight }) => weight)).toEqual(weights);
     expect(fault?.abortStatus).toBe(abortStatus);
+  });
+
+  it("says what pins a request, and else what it is sticky by", async () => {
+    const before = ["--authority", "ratings", "--port", "9080", "--time", "2029-12-31T00:00:00Z"];
+    const text = async (...args: string[]) =>
+      (await headgate("explain", "--config", directory, ...before, ...args)).stdout;
+    const pinned = await explain(...before, "-H", "x-version: canary");
+    expect([pinned.chosen, pinned.pinned]).toEqual([V2, "header x-version"]);
+    expect(await text("-H", "x-version: canary")).toMatch(/^pinned by {4}header x-version$/m);
+    const other = await explain(...before, "-H", "x-version: other");
+    expect([other.chosen, other.pinned, other.sticky]).toEqual([V1, null, "cookie user"]);
+    expect(await text()).toMatch(/^sticky by {4}cookie user$/m);
   });
 
   it("explains a gateway's request, and says when no rule matches or no host is there", async () => {
