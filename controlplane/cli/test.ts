@@ -96,8 +96,9 @@ function failuresOf(test: TestCase, explained: ReturnType<typeof explainRequest>
     return isExpected ? [] : [`line ${test.line}: ${explained.error}`];
   }
   if (expectedError !== undefined) return [`line ${test.line}: expected an error, and the request is decided`];
-  return compareExplained(fields, explained).map(
-    ({ path, expected, actual }) =>
-      `line ${test.line}: ${path} is ${JSON.stringify(actual)}, not ${JSON.stringify(expected)}`,
+  return compareExplained(fields, explained).map(({ path, expected, actual }) =>
+    actual === undefined
+      ? `line ${test.line}: an explanation has no field ${path}; see headgate explain -o json`
+      : `line ${test.line}: ${path} is ${JSON.stringify(actual)}, not ${JSON.stringify(expected)}`,
   );
 }

@@ -5,6 +5,7 @@ import type { Explained } from "./explain.js";
 export interface Mismatch {
   readonly path: string;
   readonly expected: unknown;
+  /** Undefined where an explanation has no such field at all: an expectation of null would hold whatever came. */
   readonly actual: unknown;
 }
 
@@ -29,9 +30,13 @@ function compare(expected: unknown, actual: unknown, path: string): Mismatch[] {
   }
   if (typeof expected === "object" && expected !== null) {
     if (typeof actual !== "object" || actual === null) return [{ path, expected, actual }];
-    return Object.entries(expected).flatMap(([name, value]) =>
-      compare(value, (actual as Record<string, unknown>)[name] ?? null, path === "" ? name : `${path}.${name}`),
-    );
+    return Object.entries(expected).flatMap(([name, value]) => {
+      const at = path === "" ? name : `${path}.${name}`;
+      // Only a redirect leaves out what it does not have.
+      if (!Object.hasOwn(actual, name) && path !== "redirect")
+        return [{ path: at, expected: value, actual: undefined }];
+      return compare(value, (actual as Record<string, unknown>)[name] ?? null, at);
+    });
   }
   return Object.is(expected ?? null, actual ?? null) ? [] : [{ path, expected, actual }];
 }

@@ -284,6 +284,9 @@ tests:
 - name: no such host
   request: {authority: nowhere}
   expect: {error: "no service"}
+- name: no such field
+  request: {authority: reviews, path: /old}
+  expect: {falt: null, rule: {http: null, nme: null}, redirect: {authority: null}}
 `,
     );
     const report = join(directory, "report.xml.txt");
@@ -293,7 +296,10 @@ tests:
 FAIL a wrong expectation
        line 6: status is 308, not 301
 ok   no such host
-2 passed, 1 failed
+FAIL no such field
+       line 12: an explanation has no field falt; see headgate explain -o json
+       line 12: an explanation has no field rule.nme; see headgate explain -o json
+2 passed, 2 failed
 `);
   });
 
