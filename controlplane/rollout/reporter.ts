@@ -70,6 +70,19 @@ export class Reporter {
     return this.#progress ? this.#options.now() - this.#progress.beganAt : 0;
   }
 
+  /**
+   * Whether the proxies that the rollout selects have told what they counted until its last step began, as far as they tell
+   * anything: what a version before it did must not be laid at it.
+   */
+  hasHeard({ plan }: Rollout): boolean {
+    const { observations, gate, proxies } = this.#options;
+    const since = this.#progress?.beganAt ?? 0;
+    if (this.age > gate.silentMillis) return true;
+    return [...proxies(plan.filter)].every(
+      (proxy) => !isSelected(plan, proxy) || (observations.lastHeard(proxy.id) ?? since) >= since,
+    );
+  }
+
   /** Of the step that began last. */
   reportOf(rollout: Rollout): Report {
     const { observations, now, gate, acknowledgement } = this.#options;

@@ -199,7 +199,7 @@ export class RolloutRunner {
     const reports = [own, ...peers.heard(plan.id)];
     const reason = failureOf(reports, state?.step ?? BEFORE, DEFAULT_GATE);
     if (reason !== undefined) return this.#rollBack(rollout, reason);
-    if (!state) return this.#beginStep(rollout, 0, reports);
+    if (!state) return this.#reporter.hasHeard(rollout) ? this.#beginStep(rollout, 0, reports) : undefined;
     const reached = boundOnceKnown(
       rollout,
       reports.map(({ ranking }) => ranking),
