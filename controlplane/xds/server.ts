@@ -120,7 +120,7 @@ const DEFAULT_LIMITS: AdsLimits = {
   maxStreamsPerConnection: 100,
   maxStreams: 10_000,
   maxWaitingStreams: 4_096,
-  waitMillis: 30_000,
+  waitMillis: 60_000,
   maxEnteringStreams: 128,
   maxWaitingBytes: 16 * 1024 * 1024,
   firstRequestMillis: 30_000,
@@ -134,7 +134,7 @@ const TURNS_PER_ROUND = 64;
 /** Of all streams together; each has one response on its way at most. */
 const MOST_ON_THE_WAY = 16 * 1024 * 1024;
 /** A new stream that takes so long to say who it is does not keep others waiting. */
-const SLOW_MILLIS = 250;
+const SLOW_MILLIS = 500;
 const CLOSE_GRACE_MILLIS = 1_000;
 
 /** A server that does not listen yet. See AdsOptions and SessionOptions for what can be set, DEFAULT_* for what is. */

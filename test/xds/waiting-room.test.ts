@@ -177,7 +177,7 @@ describe("in the server", () => {
     const silent = [openStream("delta", "silent"), openStream("delta", "silent")];
     const early = openStream("delta");
     expect((await early.ended).code).toBe(status.RESOURCE_EXHAUSTED);
-    clock.advance(250);
+    clock.advance(500);
     const stream = openStream("delta");
     stream.subscribe(CLUSTER);
     expect((await stream.accept()).resources).toEqual(["a@1"]);
