@@ -13,6 +13,9 @@ import { LOG_OPTIONS, type ProxyLog, proxyLog } from "./proxy-log.js";
 import { launchOf, readSettings, type Settings } from "./proxy-settings.js";
 import { STATUS_OPTIONS } from "./proxy-status.js";
 
+/** A proxy that is not ready by then is told of. */
+const LATE_MS = 10_000;
+
 export const proxyCommand: CommandDefinition = {
   name: "proxy",
   summary: "run one Envoy as a sidecar or gateway under the control plane",
@@ -185,12 +188,7 @@ async function untilStopped(
   io: CommandIo,
   log: ProxyLog,
 ): Promise<number> {
-  const { host, port } = followed.current.ads;
-  log.say(`started Envoy (pid ${envoy.pid}), waiting for the control plane at ${host}:${port}`);
-  void envoy.ready(io.signal).then(
-    () => log.say(`ready; Envoy's admin interface is http://${envoy.adminAddress?.host}:${envoy.adminAddress?.port}`),
-    () => {},
-  );
+  void tellReadiness(envoy, followed.current, io.signal, log);
   const stopped = new Promise<"stopped">((resolve) => {
     if (io.signal.aborted) resolve("stopped");
     io.signal.addEventListener("abort", () => resolve("stopped"), { once: true });
@@ -203,6 +201,30 @@ async function untilStopped(
   }
   await envoy.live().catch((error: Error) => log.say(error.message, "error"));
   return exitCode.unavailable;
+}
+
+/** Says when the proxy is ready; before that, should it take long, what is missing. */
+async function tellReadiness(
+  envoy: EnvoyProcess,
+  { ads, credentials }: Settings,
+  signal: AbortSignal,
+  log: ProxyLog,
+): Promise<void> {
+  const controlPlane = `the control plane at ${ads.host}:${ads.port}`;
+  log.say(`started Envoy (pid ${envoy.pid}), waiting for ${controlPlane}`);
+  const late = setTimeout(async () => {
+    const how = credentials?.ca === undefined ? "in plaintext, as without --ads-ca" : "over TLS, as with --ads-ca";
+    const missing = await envoy.missing();
+    log.say(`not ready after ${LATE_MS / 1000} s: ${missing}. Does ${controlPlane} answer, ${how}?`, "warning");
+  }, LATE_MS);
+  try {
+    await envoy.ready(signal);
+    log.say(`ready; Envoy's admin interface is http://${envoy.adminAddress?.host}:${envoy.adminAddress?.port}`);
+  } catch {
+    // Whoever ended it tells why.
+  } finally {
+    clearTimeout(late);
+  }
 }
 
 /** Serves what others ask of the proxy's state, where a flag says so; the error is that it cannot be served there. */

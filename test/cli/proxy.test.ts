@@ -57,6 +57,18 @@ test("An Envoy that cannot be run is named by the flag it came from", async () =
   expect(run.stderr()).toContain("--envoy is /nowhere/envoy, which does not run");
 });
 
+test("A proxy that no control plane answers says so, and how it asks", async () => {
+  const [own, port, admin] = [await loopbackAddress(scope), await freePort(), await freePort()];
+  const envoy = ["--envoy", await testEnvoyBinary(), "--concurrency", "1", "--admin", `127.0.0.1:${admin}`];
+  const proxy = runHeadgate(scope, ["proxy", "--ip", own, "--ads", `127.0.0.1:${port}`, ...envoy]);
+  await eventually("it says so", () => proxy.stderr().includes("not ready after 10 s: Envoy is "), 30_000);
+  expect(proxy.stderr()).toContain(
+    `Does the control plane at 127.0.0.1:${port} answer, in plaintext, as without --ads-ca?`,
+  );
+  proxy.child.kill("SIGTERM");
+  expect(await proxy.exited).toEqual({ code: 0, signal: null });
+});
+
 test("A proxy carries traffic once it says it is ready, survives its Envoy's crash, logs requests, and drains on SIGTERM", async () => {
   const directory = await scope.directory();
   const backend = await startBackend(scope, "plain");
