@@ -3,7 +3,7 @@ import type { ResourceMap } from "./difference.js";
 import { partsOf } from "./joined-resources.js";
 import { BITS, valuesOf } from "./name-order.js";
 import type { Names } from "./names.js";
-import { type Run, sharedRun } from "./runs.js";
+import { type Run, sharedRun, weightOf } from "./runs.js";
 import type { XdsResource } from "./snapshot.js";
 
 interface AskedRun {
@@ -14,7 +14,7 @@ interface AskedRun {
 }
 
 /** So many are kept of one map: proxies of one view ask for the same, in as many requests as clusters come in. */
-const MOST = 8;
+const MOST = 32;
 
 const known = new WeakMap<ResourceMap, readonly AskedRun[]>();
 
@@ -38,7 +38,7 @@ function firstOf(bits: Uint32Array, resources: readonly XdsResource[], maxBytes:
   let bytes = 0;
   return resources.filter((resource, index) => {
     if (bytes >= maxBytes || (((bits[Math.floor(index / BITS)] as number) >>> (index % BITS)) & 1) === 0) return false;
-    bytes += resource.any.length;
+    bytes += weightOf(resource);
     return true;
   });
 }

@@ -4,7 +4,7 @@ import { type DeltaRequest, decodeDeltaRequest } from "./delta-request.js";
 import type { ResourceMap } from "./difference.js";
 import { encodeDelta } from "./encode.js";
 import type { Protocol } from "./protocol.js";
-import { sharedRun } from "./runs.js";
+import { sharedRun, weightOf } from "./runs.js";
 import type { XdsResource } from "./snapshot.js";
 import type { Subscription } from "./subscription.js";
 import { versionOf } from "./version.js";
@@ -154,7 +154,7 @@ class Collected {
 
   add(resource: XdsResource): void {
     this.resources.push(resource);
-    this.#bytes += resource.any.length;
+    this.#bytes += weightOf(resource);
   }
 }
 

@@ -13,6 +13,13 @@ export interface Run {
 
 /** About the largest response. */
 export const RESPONSE_BYTES = 2 * 1024 * 1024;
+const LEAST_WEIGHT = 512;
+
+/** What a resource counts for in a response that is bounded, in bytes: thousands of small ones take their time as well. */
+export function weightOf({ any }: XdsResource): number {
+  return Math.max(any.length, LEAST_WEIGHT);
+}
+
 /** Shorter runs are made faster than found. */
 const LEAST_IN_RUN = 64;
 
@@ -50,7 +57,7 @@ function makeRuns(resources: ResourceMap, maxBytes: number): readonly Run[] {
       bytes = 0;
     }
     runs.at(-1)?.push(resource);
-    bytes += resource.any.length;
+    bytes += weightOf(resource);
   }
   return runs.map(createRun);
 }

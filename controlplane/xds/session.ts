@@ -22,7 +22,7 @@ export interface SessionOptions extends RequestLimits {
   readonly answerMillis: number;
   /** How long after the last change removals wait, for requests that are still on their way to what is removed. */
   readonly removalDelayMillis: number;
-  /** About the largest response, where a change can be spread over several; see PushOrder.whole. */
+  /** About the largest response, where a change can be spread over several; see PushOrder.whole, and weightOf() in runs.ts. */
   readonly maxResponseBytes: number;
 }
 

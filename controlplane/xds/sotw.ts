@@ -5,6 +5,7 @@ import type { ResourceMap } from "./difference.js";
 import { encodeSotw } from "./encode.js";
 import { CLUSTER, LISTENER } from "./order.js";
 import type { Content, Protocol } from "./protocol.js";
+import { weightOf } from "./runs.js";
 import type { TypeUrl, XdsResource } from "./snapshot.js";
 import type { Subscription } from "./subscription.js";
 import { versionOf } from "./version.js";
@@ -87,7 +88,7 @@ function composeSome(
     if (subscription.held.get(name)?.version !== resource.version) fresh.push(name);
     subscription.held.set(name, resource);
     due.push(resource);
-    bytes += resource.any.length;
+    bytes += weightOf(resource);
   }
   for (const [name, generation] of subscription.removals) {
     if (generation > ripe) continue;

@@ -51,7 +51,7 @@ type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
 /** So many are kept in ways of their own: as bits, and in runs that streams share. */
 const MANY = 700;
-const MANY_OPTIONS: SessionOptions = { ...OPTIONS, maxResponseBytes: 30_000 };
+const MANY_OPTIONS: SessionOptions = { ...OPTIONS, maxResponseBytes: 150_000 };
 const MORE = Object.fromEntries(Array.from({ length: MANY }, (_, index) => [`more-${index}`, 1]));
 
 /** Listeners lead to routes and routes to clusters that exist, each with endpoints: consistent, as snapshots must be. */
