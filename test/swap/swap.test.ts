@@ -68,7 +68,7 @@ it("A version with which requests take longer goes back by itself", async () => 
   const ended = await workload.ended(plan);
   for (const load of loads) await load.stop();
   expect(ended.state).toMatchObject({ phase: "rolled-back", step: 0 });
-  expect(ended.state?.reason).toMatch(/ of \d+ requests took longer than (35|50|75|100|150) ms, and /);
+  expect(ended.state?.reason).toMatch(/ of \d+ requests took longer than \d+ ms, and /);
   // A bound that Envoy does not have by default.
   const { body } = await (workload.sidecars[0] as TestProxy).get("/stats?histogram_buckets=cumulative&filter=rq_time");
   expect(body).toContain("B35(");
