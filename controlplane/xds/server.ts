@@ -121,7 +121,7 @@ const DEFAULT_LIMITS: AdsLimits = {
   maxStreams: 10_000,
   maxWaitingStreams: 4_096,
   waitMillis: 60_000,
-  maxEnteringStreams: 128,
+  maxEnteringStreams: 32,
   maxWaitingBytes: 16 * 1024 * 1024,
   firstRequestMillis: 30_000,
   keepaliveMillis: 30_000,
