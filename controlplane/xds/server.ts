@@ -120,10 +120,10 @@ const DEFAULT_LIMITS: AdsLimits = {
   maxStreamsPerConnection: 100,
   maxStreams: 10_000,
   maxWaitingStreams: 4_096,
-  waitMillis: 60_000,
+  waitMillis: 40_000,
   maxEnteringStreams: 32,
   maxWaitingBytes: 16 * 1024 * 1024,
-  firstRequestMillis: 30_000,
+  firstRequestMillis: 10_000,
   keepaliveMillis: 30_000,
   keepaliveTimeoutMillis: 10_000,
 };
