@@ -24,7 +24,7 @@ import { KUBE_STATUS_OPTIONS, readServeKubeStatus } from "./serve-kube-status.js
 import { REGISTRATION_OPTIONS, readServeRegistrations } from "./serve-registrations.js";
 import { readServeSecurity, SECURITY_OPTIONS, type ServeSecurity } from "./serve-security.js";
 import { SERVE_STATUS_OPTIONS, startServeStatus } from "./serve-status.js";
-import { violationText } from "./violation-text.js";
+import { counted, violationText } from "./violation-text.js";
 
 export const serveCommand: CommandDefinition = {
   name: "serve",
@@ -208,7 +208,9 @@ function faultText(error: unknown): string {
 function logStates(log: (line: string) => void): (state: SourceState) => void {
   let known = new Set<string>();
   return (state) => {
-    log(`${state.resources.size} objects, ${state.changed.size} changed, ${state.violations.length} violations`);
+    log(
+      `${counted(state.resources.size, "object")}, ${state.changed.size} changed, ${counted(state.violations.length, "violation")}`,
+    );
     const texts = new Set(state.violations.map(violationText));
     for (const text of texts) if (!known.has(text)) log(text);
     known = texts;

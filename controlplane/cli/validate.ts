@@ -2,7 +2,7 @@
 import { resolve } from "node:path";
 import { readFiles } from "../sources/read-files.js";
 import { type CommandDefinition, exitCode } from "./command.js";
-import { violationJson, violationText } from "./violation-text.js";
+import { counted, violationJson, violationText } from "./violation-text.js";
 
 export const validateCommand: CommandDefinition = {
   name: "validate",
@@ -30,7 +30,9 @@ export const validateCommand: CommandDefinition = {
     } else {
       for (const violation of violations) io.stdout.write(`${violationText(violation)}\n`);
       const warnings = violations.length - errors;
-      io.stdout.write(`${read.objects} objects, ${errors} errors, ${warnings} warnings\n`);
+      io.stdout.write(
+        `${counted(read.objects, "object")}, ${counted(errors, "error")}, ${counted(warnings, "warning")}\n`,
+      );
     }
     return errors > 0 ? exitCode.violations : exitCode.ok;
   },

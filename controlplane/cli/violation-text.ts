@@ -26,3 +26,8 @@ export function violationJson(violation: Violation): object {
     message,
   };
 }
+
+/** "1 object", "2 objects". */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}

@@ -56,7 +56,8 @@ function checkConsistency(snapshot: Snapshot): void {
   }
 }
 
-function checkResources(typeUrl: TypeUrl, resources: ResourceMap): void {
+/** Throws as set() would. Next to nothing the second time. */
+export function checkResources(typeUrl: TypeUrl, resources: ResourceMap): void {
   if (checked.has(resources)) return;
   for (const [name, resource] of resources) {
     if (resource.name !== name) throw new Error(`${typeUrl}: "${resource.name}" lies under the name "${name}"`);

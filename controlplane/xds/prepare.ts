@@ -1,4 +1,5 @@
 // What it takes to serve resources, whoever the client is, done in steps before the first client is served.
+import { checkResources } from "./cache.js";
 import type { ResourceMap } from "./difference.js";
 import { encodeAhead } from "./encode.js";
 import { orderOf } from "./name-order.js";
@@ -10,6 +11,8 @@ import { versionOf } from "./version.js";
 /** Each step takes some milliseconds for tens of thousands of resources, and next to nothing the second time. */
 export function* prepareResources(types: ReadonlyMap<TypeUrl, ResourceMap>): Generator<void> {
   for (const [typeUrl, resources] of types) {
+    checkResources(typeUrl, resources);
+    yield;
     versionOf(resources);
     yield;
     runsOf(resources, mostBytes(DEFAULT_ORDER, typeUrl, RESPONSE_BYTES));

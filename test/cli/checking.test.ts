@@ -46,7 +46,7 @@ describe("headgate validate", () => {
     expect(stdout).toContain(`${join(directory, "bad", "bad.yaml")}:7:5`);
     expect(stdout).toContain("spec.http[0].timeout");
     expect(stdout).toContain("invalid-duration");
-    expect(stdout).toContain("3 objects, 1 errors, 0 warnings");
+    expect(stdout).toContain("3 objects, 1 error, 0 warnings");
     const json = JSON.parse((await run("validate", "bad", "-o", "json")).stdout);
     expect(json).toMatchObject({
       objects: 3,

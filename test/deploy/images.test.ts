@@ -97,7 +97,7 @@ describe("an image's files", () => {
     const addresses = ["--ads", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
     const run = runHeadgate(scope, ["serve", "--config", policies, ...addresses], folder());
     await eventually("it serves", () => run.stdout().includes('"ads"'));
-    expect(run.stderr()).toContain("1 objects");
+    expect(run.stderr()).toContain("1 object,");
   });
 
   test("are all that the arguments of the control plane's Deployment take, as far as that goes without a cluster", async () => {
