@@ -18,7 +18,8 @@ const ROUND_MILLIS = 10;
 
 /**
  * The first in line is served first; who wants more lines up again behind the others. Each round takes requests in, then
- * serves pushes, at least one of each; the event loop reads sockets between two rounds.
+ * serves pushes; when the requests took its time, the next one is for pushes alone. The event loop reads sockets between two
+ * rounds.
  */
 export class Turns {
   readonly #line = new Set<TurnTaker>();
@@ -26,6 +27,8 @@ export class Turns {
   #waitingBytes = 0;
   #bytesOnTheWay = 0;
   #isScheduled = false;
+  /** The last round had no time for them. */
+  #arePushesDue = false;
 
   /**
    * A round ends when it has written this much, or has served so many, and `onRound` is called after each. While
@@ -86,22 +89,33 @@ export class Turns {
 
   #round(): void {
     const end = performance.now() + ROUND_MILLIS;
+    if (this.#arePushesDue) this.#arePushesDue = false;
+    else this.#arePushesDue = !this.#takeRequests(end);
+    if (!this.#arePushesDue) this.#servePushes(end);
+    this.#isScheduled = false;
+    this.#schedule();
+    this.onRound();
+  }
+
+  /** Whether there is time left. */
+  #takeRequests(end: number): boolean {
     for (const request of this.#requests) {
       this.#requests.delete(request);
       this.#waitingBytes -= request.bytes;
       request.take();
-      if (performance.now() >= end) break;
+      if (performance.now() >= end) return false;
     }
+    return true;
+  }
+
+  #servePushes(end: number): void {
     let bytes = 0;
     let turns = Math.min(this.#line.size, this.turnsPerRound);
     for (const taker of this.#line) {
-      if (turns-- === 0 || bytes >= this.bytesPerRound || this.#isFull) break;
+      if (turns-- === 0 || bytes >= this.bytesPerRound || this.#isFull) return;
       this.#line.delete(taker);
       bytes += taker.takeTurn();
-      if (performance.now() >= end) break;
+      if (performance.now() >= end) return;
     }
-    this.#isScheduled = false;
-    this.#schedule();
-    this.onRound();
   }
 }
