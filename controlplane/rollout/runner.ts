@@ -126,11 +126,19 @@ export class RolloutRunner {
   }
 
   async #wait(millis: number): Promise<void> {
-    this.#dueAt = this.#options.now() + millis;
+    this.#dueAt += millis;
     await sleep(millis, undefined, { signal: this.#stopped.signal }).catch(() => {});
   }
 
+  /** One that came in a turn is noticed by the next one at the latest. */
+  #noticePause(): void {
+    const now = this.#options.now();
+    if (now - this.#dueAt > HELD_UP) this.#reporter.heldUp();
+    this.#dueAt = now;
+  }
+
   async #turn(): Promise<void> {
+    this.#noticePause();
     const { peers } = this.#options.storage;
     const active = await this.#look();
     const isNew = active !== undefined && this.#reporter.begin(active.plan.id, active.state?.step ?? BEFORE);
@@ -192,7 +200,7 @@ export class RolloutRunner {
     const { plan, state } = rollout;
     const { peers } = this.#options.storage;
     const failure = this.#whyUnwanted(rollout);
-    if (this.#options.now() - this.#dueAt > HELD_UP) this.#reporter.heldUp();
+    this.#noticePause();
     const own = { ...this.#reporter.reportOf(rollout), ...(failure === undefined ? {} : { failure }) };
     peers.tell(plan.id, own);
     if (!peers.leads || this.#reporter.age < peers.patience) return;

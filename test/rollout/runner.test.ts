@@ -1,5 +1,5 @@
 // What a control plane makes of the time: its proxies' silence, and its own.
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, expect, test } from "vitest";
 import { DirectoryVersions } from "../../controlplane/registry/directory-versions.js";
 import { FilterRegistry } from "../../controlplane/registry/registry.js";
 import { createDirectoryStorage } from "../../controlplane/rollout/directory-storage.js";
@@ -29,13 +29,20 @@ async function turns(count: number): Promise<void> {
   await eventually("it goes on", () => looks >= until);
 }
 
-beforeEach(async () => {
+/** Resolves when the first step has begun. */
+async function start(onSaved: () => void = () => {}): Promise<void> {
   [scope, observations, ahead, looks] = [createScope(), new Observations(), 0, 0];
   const directory = await scope.directory();
   const registry = new FilterRegistry(new DirectoryVersions(directory));
   const request = { name: "f", version: "1", by: "a test", wasm: sameFilter("1"), thread: TRIAL_THREAD };
   expect(await registry.push(request)).toHaveProperty("value");
   storage = createDirectoryStorage(directory);
+  const { rollouts } = storage;
+  const saveState = rollouts.saveState.bind(rollouts);
+  rollouts.saveState = async (id, next) => {
+    await saveState(id, next);
+    onSaved();
+  };
   await storage.rollouts.create({
     ...{ filter: "f", version: "1", selector: {}, steps: [1], holdMillis: 3_600_000, at: "", by: "a test" },
   });
@@ -58,11 +65,11 @@ beforeEach(async () => {
   await runner.start();
   tell();
   await eventually("the step has begun", async () => (await state())?.step === 0);
-  tell();
-});
+}
 afterEach(() => scope.close());
 
 test("A pause of the control plane is not taken for silence of its proxies", async () => {
+  await start();
   tell();
   const telling = setInterval(tell, 600);
   scope.use({ close: () => clearInterval(telling) });
@@ -71,7 +78,18 @@ test("A pause of the control plane is not taken for silence of its proxies", asy
   expect(await state()).toMatchObject({ phase: "rolling" });
 });
 
+test("Nor is one that comes while the runner saves what it has done", async () => {
+  await start(() => {
+    ahead += 10_000;
+  });
+  const telling = setInterval(tell, 600);
+  scope.use({ close: () => clearInterval(telling) });
+  await turns(12);
+  expect(await state()).toMatchObject({ phase: "rolling" });
+});
+
 test("A proxy that has nothing to tell while its control plane goes on is silent", async () => {
+  await start();
   await eventually("it goes back", async () => {
     // A fraction of what counts as a pause, for each time that the runner waits.
     ahead += 20;
