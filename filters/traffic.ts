@@ -18,13 +18,7 @@ import { drawBits } from "./rollout/random";
 import * as telemetry from "./telemetry";
 
 export { headgate_clause, headgate_destination, headgate_seed, headgate_unmet_condition } from "./explain";
-export {
-  proxy_abi_version_0_2_1,
-  proxy_on_configure,
-  proxy_on_memory_allocate,
-  proxy_on_tick,
-  proxy_on_vm_start,
-} from "./lifecycle";
+export * from "./lifecycle";
 
 const CONTINUE: u32 = 0;
 const STOP: u32 = 1;

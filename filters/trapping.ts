@@ -2,13 +2,7 @@
 // request of a worker.
 import * as traffic from "./traffic";
 
-export {
-  proxy_abi_version_0_2_1,
-  proxy_on_configure,
-  proxy_on_memory_allocate,
-  proxy_on_tick,
-  proxy_on_vm_start,
-} from "./traffic";
+export * from "./lifecycle";
 
 let requests: u32 = 0;
 

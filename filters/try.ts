@@ -12,13 +12,7 @@ import * as tags from "./policy/tags";
 import { drawBits } from "./rollout/random";
 import * as telemetry from "./telemetry";
 
-export {
-  proxy_abi_version_0_2_1,
-  proxy_on_configure,
-  proxy_on_memory_allocate,
-  proxy_on_tick,
-  proxy_on_vm_start,
-} from "./lifecycle";
+export * from "./lifecycle";
 
 const CONTINUE: u32 = 0;
 const STOP: u32 = 1;

@@ -14,7 +14,15 @@ export function report(results: Results, judged: readonly Target[]): string {
   if (storm) {
     const row = (
       name: string,
-      { convergedMillis, resourcesSent, bytesSent, refused, peakRss, ...cpu }: typeof storm.restart,
+      {
+        convergedMillis,
+        resourcesSent,
+        bytesSent,
+        refused,
+        peakRss,
+        cpuMillis,
+        proxiesCpuMillis,
+      }: typeof storm.restart,
     ) => [
       name,
       seconds(convergedMillis),
@@ -22,8 +30,8 @@ export function report(results: Results, judged: readonly Target[]): string {
       megabytes(bytesSent),
       String(refused),
       megabytes(peakRss),
-      seconds(cpu.cpuMillis),
-      seconds(cpu.proxiesCpuMillis),
+      seconds(cpuMillis),
+      seconds(proxiesCpuMillis),
     ];
     parts.push(
       `${storm.services} services x ${storm.proxies} streams; first synchronisation ${seconds(storm.firstSyncMillis)}, peak RSS ${megabytes(storm.firstSyncPeakRss)}`,

@@ -37,7 +37,7 @@ export interface ReturnFigures {
   readonly proxiesCpuMillis: number;
 }
 
-/** Below the control plane's own limit, since it is not what is measured at first. */
+/** So few that nobody has to wait: the first time is not what is measured. */
 const CONNECTS_PER_SECOND = 100;
 const MOST_SECONDS = 600;
 

@@ -1,5 +1,4 @@
 // The flags of `headgate serve` that say where workloads that register themselves are kept.
-
 import { resolve } from "node:path";
 import type { KubeClient } from "../kube/client.js";
 import { replicaIdentity } from "../kube/replica-identity.js";

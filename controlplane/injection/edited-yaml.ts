@@ -21,7 +21,8 @@ export interface DocumentEdit {
 
 /**
  * `edits` are by the index of a document that is not empty. Documents without any are given back letter by letter; in an
- * edited one, aliases and merge keys are written out. Takes a text that has been parsed without fault. Throws where a patch leads nowhere.
+ * edited one, aliases and merge keys are written out. Takes a text that has been parsed without fault. Throws where a patch
+ * leads nowhere.
  */
 export function editYaml(text: string, edits: ReadonlyMap<number, readonly DocumentEdit[]>): string {
   // Without a schema scalars are what is written: 0644 means one number to Kubernetes and another to this library.

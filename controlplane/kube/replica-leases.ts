@@ -101,6 +101,7 @@ export class ReplicaLeases<Report> {
     const { client, namespace } = this.#options;
     await client.delete(LEASES, { namespace, name: this.#name }, AbortSignal.timeout(WITHDRAWAL_MS));
   }
+
   #hear(lease: KubeObject, before: Heard<Report> | undefined, now: number): Heard<Report> {
     const { resourceVersion, annotations } = lease.metadata;
     if (before !== undefined && before.resourceVersion === resourceVersion) return before;

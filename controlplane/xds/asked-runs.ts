@@ -1,7 +1,7 @@
 // What clients that ask for the same thousands of names are sent first of them, worked out once for all of them.
 import type { ResourceMap } from "./difference.js";
 import { partsOf } from "./joined-resources.js";
-import { BITS, valuesOf } from "./name-order.js";
+import { hasBit, valuesOf } from "./name-order.js";
 import type { Names } from "./names.js";
 import { type Run, sharedRun, weightOf } from "./runs.js";
 import type { XdsResource } from "./snapshot.js";
@@ -37,7 +37,7 @@ export function askedRun(asked: Names, resources: ResourceMap, maxBytes: number)
 function firstOf(bits: Uint32Array, resources: readonly XdsResource[], maxBytes: number): readonly XdsResource[] {
   let bytes = 0;
   return resources.filter((resource, index) => {
-    if (bytes >= maxBytes || (((bits[Math.floor(index / BITS)] as number) >>> (index % BITS)) & 1) === 0) return false;
+    if (bytes >= maxBytes || !hasBit(bits, index)) return false;
     bytes += weightOf(resource);
     return true;
   });

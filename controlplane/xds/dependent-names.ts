@@ -1,5 +1,6 @@
 // Which resources depend on those that were sent: worked out once for a list that many streams are sent.
 import type { ResourceMap } from "./difference.js";
+import { inOne } from "./name-order.js";
 import type { Dependents } from "./order.js";
 import type { TypeUrl } from "./snapshot.js";
 
@@ -55,17 +56,7 @@ function find(
       ofType.lists.push(dependent.names.filter((each) => resources.has(each)));
     }
   }
-  return new Map(
-    [...lists].map(
-      ([
-        type,
-        {
-          resources,
-          lists: [first = [], ...more],
-        },
-      ]) => [type, { resources, names: more.length === 0 ? first : [first, ...more].flat() }],
-    ),
-  );
+  return new Map([...lists].map(([type, found]) => [type, { resources: found.resources, names: inOne(found.lists) }]));
 }
 
 const byPrefix = new WeakMap<ResourceMap, Map<string, readonly string[]>>();

@@ -17,6 +17,10 @@ export function bitsFor({ names }: NameOrder): Uint32Array<ArrayBuffer> {
   return new Uint32Array(Math.ceil(names.length / BITS));
 }
 
+export function hasBit(bits: Uint32Array, index: number): boolean {
+  return (((bits[Math.floor(index / BITS)] as number) >>> (index % BITS)) & 1) === 1;
+}
+
 /** Of a word of 32 bits, however signed. */
 export function bitCount(word: number): number {
   let count = 0;
@@ -52,6 +56,12 @@ export function valuesOf(resources: ResourceMap): readonly XdsResource[] {
   const known = values.get(resources) ?? [...resources.values()];
   values.set(resources, known);
   return known;
+}
+
+/** The names of all lists; of one alone that list itself, so that what is known of it is found again. */
+export function inOne(lists: readonly (readonly string[])[]): readonly string[] {
+  const [first = []] = lists;
+  return lists.length > 1 ? lists.flat() : first;
 }
 
 /** A list of names as bits of an order. */

@@ -1,6 +1,7 @@
 // Names as they lie in a request. Proxies of one view ask for the same thousands of names in the same bytes: those who do so
 // within a short time share one list, which is read once, and with it what is worked out of the list.
 import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
+import { inOne } from "./name-order.js";
 import { Recent } from "./recent.js";
 
 /** Shorter lists are read faster than found. */
@@ -34,10 +35,7 @@ export class NamesInBytes {
   }
 
   list(): readonly string[] {
-    const [first, ...more] = this.#starts.map((start, index) =>
-      namesOf(this.#bytes.subarray(start, this.#ends[index])),
-    );
-    return more.length === 0 ? (first ?? []) : [first ?? [], ...more].flat();
+    return inOne(this.#starts.map((start, index) => namesOf(this.#bytes.subarray(start, this.#ends[index]))));
   }
 }
 

@@ -2,7 +2,7 @@
 // share, and take a bit each.
 import type { ResourceMap } from "./difference.js";
 import { partsOf } from "./joined-resources.js";
-import { BITS, bitCount, bitsFor, NO_ORDER, orderOf, patternOf, valuesOf } from "./name-order.js";
+import { BITS, bitCount, bitsFor, hasBit, NO_ORDER, orderOf, patternOf, valuesOf } from "./name-order.js";
 import type { XdsResource } from "./snapshot.js";
 
 /** Shorter lists are not worth the bits. */
@@ -47,21 +47,22 @@ export class Names implements Iterable<string> {
 
   /** Adds a list that never changes: at little cost where another set has been given the same one. */
   addAll(names: readonly string[], where?: Where | undefined): void {
+    const isWanted = (name: string) => where === undefined || where.set.has(name) === where.isIn;
     if (names.length < LEAST || (where !== undefined && where.set.#order !== this.#order)) {
-      for (const name of names) if (where === undefined || where.set.has(name) === where.isIn) this.add(name);
+      for (const name of names) if (isWanted(name)) this.add(name);
       return;
     }
-    const [bits, others] = this.#partsOf(names);
+    const { bits, others } = patternOf(names, this.#order);
     const flipped = where?.isIn ? 0 : -1;
     const wanted = where === undefined ? () => -1 : (word: number) => (where.set.#bits[word] as number) ^ flipped;
     this.#turn((word) => (bits[word] as number) & wanted(word) & ~(this.#bits[word] as number), 1);
-    for (const name of others) if (where === undefined || where.set.has(name) === where.isIn) this.#others.add(name);
+    for (const name of others) if (isWanted(name)) this.#others.add(name);
   }
 
   /** Of a list that never changes. */
   hasAll(names: readonly string[]): boolean {
     if (names.length < LEAST) return names.every((name) => this.has(name));
-    const [bits, others] = this.#partsOf(names);
+    const { bits, others } = patternOf(names, this.#order);
     return (
       bits.every((wanted, word) => (wanted & ~(this.#bits[word] as number)) === 0) &&
       others.every((name) => this.#others.has(name))
@@ -75,7 +76,8 @@ export class Names implements Iterable<string> {
       for (const name of names) this.delete(name);
       return;
     }
-    const [bits, others] = names instanceof Names ? [names.#bits, names.#others] : this.#partsOf(names);
+    const { bits, others } =
+      names instanceof Names ? { bits: names.#bits, others: names.#others } : patternOf(names, this.#order);
     this.#turn((word) => (bits[word] as number) & (this.#bits[word] as number), -1);
     for (const name of others) this.#others.delete(name);
   }
@@ -142,13 +144,8 @@ export class Names implements Iterable<string> {
     return this.#others.size === 0 && this.#inOrder === names.length ? names : [...this];
   }
 
-  #partsOf(names: readonly string[]): readonly [bits: Uint32Array, others: readonly string[]] {
-    const { bits, others } = patternOf(names, this.#order);
-    return [bits, others];
-  }
-
   #isSet(index: number): boolean {
-    return (((this.#bits[Math.floor(index / BITS)] as number) >>> (index % BITS)) & 1) === 1;
+    return hasBit(this.#bits, index);
   }
 
   /** Turns bits over, by word; each of them counts for one more or less. */

@@ -23,6 +23,11 @@ const state = async () => (await storage.rollouts.list())[0]?.state;
 const tell = () =>
   observations.report(PROXY.id, { values: new Map([["server.uptime", 1]]), histograms: new Map() }, now());
 
+function keepTelling(): void {
+  const telling = setInterval(tell, 600);
+  scope.use({ close: () => clearInterval(telling) });
+}
+
 /** Resolves when the runner has had so many turns more. */
 async function turns(count: number): Promise<void> {
   const until = looks + count;
@@ -71,8 +76,7 @@ afterEach(() => scope.close());
 test("A pause of the control plane is not taken for silence of its proxies", async () => {
   await start();
   tell();
-  const telling = setInterval(tell, 600);
-  scope.use({ close: () => clearInterval(telling) });
+  keepTelling();
   ahead += 10_000;
   await turns(12);
   expect(await state()).toMatchObject({ phase: "rolling" });
@@ -82,8 +86,7 @@ test("Nor is one that comes while the runner saves what it has done", async () =
   await start(() => {
     ahead += 10_000;
   });
-  const telling = setInterval(tell, 600);
-  scope.use({ close: () => clearInterval(telling) });
+  keepTelling();
   await turns(12);
   expect(await state()).toMatchObject({ phase: "rolling" });
 });
