@@ -1,7 +1,7 @@
 // Long work of several tasks in short stretches, between which everybody else on the event loop gets a turn.
 
 /** Milliseconds. */
-const STRETCH = 10;
+const STRETCH = 5;
 
 export class Slices {
   #end = 0;

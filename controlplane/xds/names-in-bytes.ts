@@ -1,6 +1,6 @@
 // Names as they lie in a request. Proxies of one view ask for the same thousands of names in the same bytes: those who do so
 // within a short time share one list, which is read once, and with it what is worked out of the list.
-import { BinaryReader, WireType } from "@bufbuild/protobuf/wire";
+import { BinaryReader } from "@bufbuild/protobuf/wire";
 import { inOne } from "./name-order.js";
 import { Recent } from "./recent.js";
 
@@ -26,9 +26,12 @@ export class NamesInBytes {
     this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
-  /** Takes in the name that the reader, which is on the same bytes, has come to; its tag began at `start`. */
+  /** Takes in the name that the reader, which is on the same bytes, has come to; its tag began at `start`. Throws when there is none. */
   read(reader: BinaryReader, start: number): void {
-    reader.skip(WireType.LengthDelimited);
+    const length = reader.uint32();
+    // As reader.skip(), which makes an array of each name.
+    reader.pos += length;
+    if (reader.pos > reader.len) throw new RangeError("a name ends behind the message");
     if (this.#ends.at(-1) === start) this.#ends.pop();
     else this.#starts.push(start);
     this.#ends.push(reader.pos);

@@ -12,7 +12,7 @@ export interface Run {
 }
 
 /** About the largest response. */
-export const RESPONSE_BYTES = 2 * 1024 * 1024;
+export const RESPONSE_BYTES = 1024 * 1024;
 const LEAST_WEIGHT = 512;
 
 /** What a resource counts for in a response that is bounded, in bytes: thousands of small ones take their time as well. */

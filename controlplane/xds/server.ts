@@ -263,8 +263,9 @@ class GrpcAdsServer implements AdsServer, StreamHost {
     const tell = () => {
       if (!this.#isConnected(key)) this.#options.onDisconnect?.(key);
     };
+    const inLine = (take: () => void) => this.turns.request({ bytes: 0, take });
     // A stream of the key whose first request is waiting already, or that is admitted at this very moment, is open by then.
-    this.turns.request({ bytes: 0, take: () => setImmediate(tell) });
+    inLine(() => setImmediate(() => inLine(tell)));
   }
 
   #isConnected(key: string): boolean {

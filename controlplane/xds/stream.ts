@@ -217,16 +217,20 @@ export class GrpcAdsStream<Request extends AnyRequest> implements AdsStream, Vis
     }
     try {
       const admission = await this.host.onConnect(node, this.#peer, this.call.metadata);
-      if (this.#isClosed) {
-        if ("key" in admission) this.host.abandoned(admission.key);
-      } else if ("error" in admission) this.end(admission.error.code, admission.error.message);
-      else this.#open(node, admission.key, request);
+      if ("error" in admission) this.end(admission.error.code, admission.error.message);
+      // Many are let in at the same moment, once what they wait for in common is there.
+      else
+        this.host.turns.request({ bytes: 0, take: () => this.#guard(() => this.#open(node, admission.key, request)) });
     } catch (error) {
       this.#fail(error);
     }
   }
 
   #open(node: NodeIdentity, key: string, request: Request): void {
+    if (this.#isClosed) {
+      this.host.abandoned(key);
+      return;
+    }
     const wrapped = node.clientFeatures.some((feature) => SOTW_WRAPPER_FEATURES.includes(feature));
     const session = new Session(this.protocol, `${randomBytes(6).toString("hex")}-`, wrapped, this.host.session);
     this.#node = node;

@@ -14,7 +14,7 @@ export interface WaitingRequest {
 }
 
 /** A round goes on for at most so long, so that many turns together hold nobody up. */
-const ROUND_MILLIS = 10;
+const ROUND_MILLIS = 5;
 
 /**
  * The first in line is served first; who wants more lines up again behind the others. Each round takes requests in, then
