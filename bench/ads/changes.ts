@@ -19,7 +19,7 @@ export interface ChangeOptions {
   readonly profileDirectory?: string;
 }
 
-/** Milliseconds and bytes; of changes, medians. */
+/** Milliseconds and bytes; of the changes of a run, medians. */
 export interface ChangeFigures {
   readonly services: number;
   readonly proxies: number;
@@ -38,9 +38,12 @@ export interface ChangeFigures {
   /** Of a second without changes. */
   readonly idleCpuMillis: number;
   readonly peakRss: number;
-  /** The longest that the event loop was held: while all connected, and during changes. */
+  /** The longest that the event loop was held: while all connected, and during changes, those to warm up included. */
   readonly firstSyncHoldMillis: number;
   readonly changeHoldMillis: number;
+  /** The same without the time in which the main thread waited for a processor. */
+  readonly firstSyncWorkMillis: number;
+  readonly changeWorkMillis: number;
 }
 
 const WARM_UP_CHANGES = 3;
@@ -60,7 +63,18 @@ export function expectedOf(services: number): Expected {
   };
 }
 
-export function measureChanges(options: ChangeOptions): Promise<ChangeFigures> {
+/** Of each figure the median of so many runs, each with a control plane of its own. */
+export async function measureChanges(options: ChangeOptions, runs: number): Promise<ChangeFigures> {
+  const measured: ChangeFigures[] = [];
+  for (let run = 0; run < runs; run++) measured.push(await measureRun(options));
+  const [first] = measured;
+  if (first === undefined) throw new RangeError("at least one run is needed");
+  const figures = Object.keys(first) as (keyof ChangeFigures)[];
+  const medians = figures.map((figure) => [figure, median(measured.map((row) => row[figure]))]);
+  return Object.fromEntries(medians) as ChangeFigures;
+}
+
+function measureRun(options: ChangeOptions): Promise<ChangeFigures> {
   return inTemporaryDirectory(async (directory) => {
     await writeServices(directory, options.services);
     const controlPlane = await startMeasured({ directory });
@@ -97,8 +111,11 @@ async function measure(
   await sleep(IDLE_MILLIS);
   const idle = (await controlPlane.read()).cpuMillis / IDLE_MILLIS;
   const changes: Change[] = [];
+  let [changeHoldMillis, changeWorkMillis] = [0, 0];
   for (let index = -WARM_UP_CHANGES; index < options.changes; index++) {
     const change = await measureChange(index + WARM_UP_CHANGES, options, directory, controlPlane, fleet, idle);
+    changeHoldMillis = Math.max(changeHoldMillis, change.holdMillis);
+    changeWorkMillis = Math.max(changeWorkMillis, change.workMillis);
     if (index >= 0) changes.push(change);
   }
   await profile(undefined);
@@ -120,7 +137,9 @@ async function measure(
     idleCpuMillis: idle * 1000,
     peakRss,
     firstSyncHoldMillis: atSync.longestHoldMillis,
-    changeHoldMillis: Math.max(...each((change) => change.holdMillis)),
+    changeHoldMillis,
+    firstSyncWorkMillis: atSync.longestWorkMillis,
+    changeWorkMillis,
   };
 }
 
@@ -129,6 +148,7 @@ interface Change {
   readonly bytes: number;
   readonly cpuMillis: number;
   readonly holdMillis: number;
+  readonly workMillis: number;
 }
 
 /** Changes one VirtualService; what the process does without changes is taken off its CPU time. */
@@ -148,7 +168,7 @@ async function measureChange(
   const writtenAt = await changeService(directory, number, { weight: 50 + (index % 29) });
   const { at } = await arrived;
   await sleep(PAUSE_MILLIS);
-  const { cpuMillis, longestHoldMillis } = await controlPlane.read();
+  const { cpuMillis, longestHoldMillis, longestWorkMillis } = await controlPlane.read();
   const took = Math.max(...at) - writtenAt;
   fleet.order({ order: "count" });
   const { counts } = await fleet.next("counted");
@@ -157,5 +177,6 @@ async function measureChange(
     bytes: counts.bytes,
     cpuMillis: cpuMillis - idle * (took + PAUSE_MILLIS),
     holdMillis: longestHoldMillis,
+    workMillis: longestWorkMillis,
   };
 }

@@ -15,6 +15,8 @@ import { type Target, targets } from "./targets.js";
 
 export interface Results {
   readonly machine: { readonly cpu: string; readonly cores: number; readonly node: string; readonly load: number };
+  /** How many runs the figures of the changes are medians of. */
+  readonly runs: number;
   readonly changes: readonly ChangeFigures[];
   readonly storm?: StormFigures;
   readonly stalled?: StalledFigures;
@@ -24,8 +26,8 @@ export interface Results {
   readonly hostile?: HostileFigures;
 }
 
-const USAGE = `npm run bench:ads -- [--services N] [--proxies M] [--namespaces K] [--changes C] [--profile DIR]
-    the table: one row of N services x M proxies, or 100, 1,000 and 5,000 x 50; proxies in K namespaces
+const USAGE = `npm run bench:ads -- [--services N] [--proxies M] [--namespaces K] [--changes C] [--runs R] [--profile DIR]
+    the table: one row of N services x M proxies, or 100, 1,000 and 5,000 x 50; proxies in K namespaces; medians of R runs
   --storm          2,000 streams on 1,000 services come back at once (N and M count here too)
   --stalled        one client that stops reading
   --churn          changes in a row, 100,000 unless --changes says otherwise
@@ -43,6 +45,7 @@ const { values } = parseArgs({
     proxies: { type: "string" },
     namespaces: { type: "string", default: "1" },
     changes: { type: "string" },
+    runs: { type: "string", default: "3" },
     profile: { type: "string" },
     storm: { type: "boolean", default: false },
     stalled: { type: "boolean", default: false },
@@ -76,6 +79,7 @@ async function measure(): Promise<Results> {
     proxies: count(values.proxies, proxies),
   });
   const only = storm || stalled || churn || repoints || rejected || hostile;
+  const runs = Number(values.runs);
   const rows = all || !only ? (values.services || values.proxies ? [0] : [100, 1_000, 5_000]) : [];
   const changes: ChangeFigures[] = [];
   for (const services of rows) {
@@ -83,12 +87,15 @@ async function measure(): Promise<Results> {
     say(`${row.services} services, ${row.proxies} proxies`);
     const { profile } = values;
     changes.push(
-      await measureChanges({
-        ...row,
-        namespaces: Number(values.namespaces),
-        changes: count(values.changes, 11),
-        ...(profile === undefined ? {} : { profileDirectory: resolve(profile) }),
-      }),
+      await measureChanges(
+        {
+          ...row,
+          namespaces: Number(values.namespaces),
+          changes: count(values.changes, 11),
+          ...(profile === undefined ? {} : { profileDirectory: resolve(profile) }),
+        },
+        runs,
+      ),
     );
   }
   const machine = {
@@ -99,6 +106,7 @@ async function measure(): Promise<Results> {
   };
   return {
     machine,
+    runs,
     changes,
     ...(storm || all ? { storm: await told("storm", () => measureStorm(size(1_000, 2_000))) } : {}),
     ...(stalled || all

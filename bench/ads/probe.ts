@@ -1,5 +1,5 @@
 // Loaded into the control plane's process before anything else: answers questions of the benchmark about that process.
-import { writeFileSync } from "node:fs";
+import { openSync, readSync, writeFileSync } from "node:fs";
 import { Session } from "node:inspector";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { isMainThread } from "node:worker_threads";
@@ -10,6 +10,8 @@ export interface Reading {
   readonly cpuMillis: number;
   /** The longest time that the event loop was held. */
   readonly longestHoldMillis: number;
+  /** The longest time of a processor that the main thread took between two looks of the event loop: waiting for one is left out. */
+  readonly longestWorkMillis: number;
   readonly rss: number;
   readonly heap: number;
   /** Since the process began. */
@@ -25,6 +27,7 @@ const SAMPLING_MICROS = 500;
 if (isMainThread && process.send) {
   const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MILLIS });
   delays.enable();
+  const work = longestWork();
   let cpu = process.cpuUsage();
   const read = (): Reading => {
     const used = process.cpuUsage(cpu);
@@ -35,6 +38,7 @@ if (isMainThread && process.send) {
     return {
       cpuMillis: (used.user + used.system) / 1000,
       longestHoldMillis,
+      longestWorkMillis: work(),
       rss,
       heap: heapUsed,
       peakRss: process.resourceUsage().maxRSS * 1024,
@@ -46,6 +50,26 @@ if (isMainThread && process.send) {
     process.send?.(read());
   });
   process.channel?.unref();
+}
+
+/** Gives the longest since it was asked last, as the kernel counts it; on other systems than Linux NaN. */
+function longestWork(): () => number {
+  if (process.platform !== "linux") return () => Number.NaN;
+  const file = openSync(`/proc/self/task/${process.pid}/schedstat`, "r");
+  const text = Buffer.alloc(128);
+  // Its first number is the time that the thread ran, in nanoseconds.
+  const ran = () => Number.parseInt(text.toString("latin1", 0, readSync(file, text, 0, text.length, 0)), 10) / 1e6;
+  let [before, longest] = [ran(), 0];
+  setInterval(() => {
+    const now = ran();
+    longest = Math.max(longest, now - before);
+    before = now;
+  }, RESOLUTION_MILLIS).unref();
+  return () => {
+    const most = longest;
+    longest = 0;
+    return most;
+  };
 }
 
 let session: Session | undefined;

@@ -1,16 +1,21 @@
 // A run's results as people read them.
 import { table } from "../../controlplane/cli/table.js";
+import { counted } from "../../controlplane/cli/violation-text.js";
 import type { Results } from "./main.js";
 import type { Target } from "./targets.js";
 
 const MB = 1_000_000;
 
 export function report(results: Results, judged: readonly Target[]): string {
-  const { machine, changes, storm, stalled, churn, repoints, rejected, hostile } = results;
+  const { machine, runs, changes, storm, stalled, churn, repoints, rejected, hostile } = results;
   const parts = [
     `${machine.cpu}, ${machine.cores} cores, Node ${machine.node}; load average ${machine.load.toFixed(1)} at the end of the table`,
   ];
-  if (changes.length > 0) parts.push(changeTable(changes));
+  if (changes.length > 0)
+    parts.push(
+      changeTable(changes),
+      `medians of ${counted(runs, "run")}; in brackets the slowest change, and the time of a processor in which the loop was held`,
+    );
   if (storm) {
     const row = (
       name: string,
@@ -118,8 +123,8 @@ function changeTable(changes: Results["changes"]): string {
       megabytes(row.firstSyncBytesPerProxy),
       seconds(row.firstSyncCpuMillis),
       megabytes(row.peakRss),
-      millis(row.firstSyncHoldMillis),
-      millis(row.changeHoldMillis),
+      `${millis(row.firstSyncHoldMillis)} (${millis(row.firstSyncWorkMillis)})`,
+      `${millis(row.changeHoldMillis)} (${millis(row.changeWorkMillis)})`,
       seconds(row.startMillis),
     ]),
   );

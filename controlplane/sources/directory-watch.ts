@@ -11,6 +11,7 @@ export class DirectoryWatch {
 
   /** Directories of which it was said that they cannot be watched. */
   private readonly unwatchable = new Set<string>();
+  private closed = false;
 
   constructor(
     private readonly onEvent: OnEvent,
@@ -22,6 +23,7 @@ export class DirectoryWatch {
    * Returns whether any is newly watched, so that what was made in it before must be looked for.
    */
   set(directories: ReadonlyMap<string, string>): boolean {
+    if (this.closed) return false;
     let added = false;
     for (const [path, { identity, watcher }] of this.watches) {
       if (directories.get(path) === identity) continue;
@@ -38,8 +40,10 @@ export class DirectoryWatch {
     return this.watches.has(path);
   }
 
+  /** From now on nothing is watched, whatever a look at the directories that is still under way finds. */
   close(): void {
     this.set(new Map());
+    this.closed = true;
   }
 
   private add(path: string, identity: string): boolean {

@@ -1,5 +1,6 @@
 // The source that reads a directory of YAML files and follows their changes while people and programs edit them.
 import { basename } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import { deepFreeze } from "../resources/freeze.js";
 import { assemble } from "./assembly.js";
@@ -64,7 +65,7 @@ class DirectorySource implements Source {
       await this.close();
       throw error;
     }
-    const first = this.nextState();
+    const first = await this.nextState();
     this.onChange = onChange;
     this.planNextPass();
     return first;
@@ -95,7 +96,8 @@ class DirectorySource implements Source {
     }
     if (this.closed) return;
     const before = this.state;
-    const state = this.nextState();
+    const state = await this.nextState();
+    if (this.closed) return;
     if (state !== before) this.onChange(state);
     this.planNextPass();
   }
@@ -116,9 +118,11 @@ class DirectorySource implements Source {
   }
 
   /** The state as the files are now; the same one where nothing differs. */
-  private nextState(): SourceState {
+  private async nextState(): Promise<SourceState> {
     const before = this.state;
     const { resources, violations: faults } = assemble(this.files.contents);
+    // Of thousands of objects either half takes its time.
+    await nextTurn();
     const violations = [...this.files.violations, ...faults];
     const changed = new Set<string>();
     for (const [key, resource] of resources) if (before.resources.get(key) !== resource) changed.add(key);

@@ -1,6 +1,7 @@
 // The directory source against a real file system: what editors, tools and mounts do to files must lose nothing.
 import { chmod, mkdir, readFile, rename, rm, symlink, truncate, unlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createDirectorySource } from "../../controlplane/sources/directory.js";
 import type { Source, SourceState } from "../../controlplane/sources/source.js";
@@ -356,6 +357,17 @@ describe("a directory source", () => {
       const state = await follower.until((latest) => latest.violations[0]?.position?.line === 8);
       expect(state.changed.size).toBe(0);
     });
+  });
+
+  test("a source that is closed while it looks at everything watches nothing from then on", async () => {
+    const watches = () => process.getActiveResourcesInfo().filter((name) => name === "FSEventWrap").length;
+    const before = watches();
+    for (let round = 0; round < 30; round++) {
+      await start({ pollMs: 1 });
+      await sleep(round % 6);
+      await source.close();
+    }
+    await expect.poll(watches).toBe(before);
   });
 
   const isRoot = process.getuid?.() === 0;

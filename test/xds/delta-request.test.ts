@@ -74,4 +74,6 @@ test("bytes that were cut or changed are refused, or read as protobuf says", () 
     { numRuns: 2_000, seed: 2 },
   );
   expect(() => decodeDeltaRequest(Uint8Array.of(0xff, 0xff))).toThrow();
+  // A name of five bytes, of which two are there.
+  expect(() => decodeDeltaRequest(Uint8Array.of(0x1a, 5, 0x61, 0x62))).toThrow("a name ends behind the message");
 });
